@@ -1,0 +1,1 @@
+"""The room that runs in every instance: it measures, reports on :8080, and owns the wire contract."""

@@ -1,0 +1,78 @@
+"""What the three command lines share: commands loaded on call, one sentence an error, JSON log lines."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from agent.environment import unknown_setting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are `module:attribute` strings, imported only when called or asked for help."""
+
+    def __init__(self, name: str, commands: Mapping[str, str], **attrs: object) -> None:
+        super().__init__(name=name, context_settings=CONTEXT_SETTINGS, **attrs)  # type: ignore[arg-type]
+        self._places = commands
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order given."""
+        return list(self._places)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return one command, or None for an unknown name."""
+        if cmd_name not in self._places:
+            return None
+        module, attribute = self._places[cmd_name].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+def run(group: click.Command, program: str) -> NoReturn:
+    """Run a command line and exit: 0 done, 2 bad setting, an error's own `exit_code`, 1 with a traceback for a bug."""
+    sentence = unknown_setting(os.environ)
+    if sentence:
+        _fail(program, sentence, 2)
+    try:
+        result = group.main(prog_name=program, standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        _fail(program, error.format_message(), error.exit_code)
+    except Exception as error:
+        exit_code = getattr(error, "exit_code", None)
+        if exit_code is None:
+            raise
+        _fail(program, str(error), exit_code)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def start_logging(level: str) -> None:
+    """Log one JSON object a line to stderr: `ts`, `level`, `logger`, `msg`, and the fields given as `extra`."""
+    from pythonjsonlogger.json import JsonFormatter  # noqa: PLC0415 - 5 ms that `--help` need not pay
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        JsonFormatter(
+            "{asctime}{levelname}{name}{message}",
+            style="{",
+            rename_fields={"asctime": "ts", "levelname": "level", "name": "logger", "message": "msg"},
+        )
+    )
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def _fail(program: str, sentence: str, exit_code: int) -> NoReturn:
+    """Print one sentence and exit."""
+    click.echo(f"{program}: {sentence}", err=True)
+    sys.exit(exit_code)

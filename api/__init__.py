@@ -1,0 +1,1 @@
+"""The read-only room: it serves what the store knows."""

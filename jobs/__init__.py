@@ -1,0 +1,1 @@
+"""The room of the scheduled commands: discover, collect, classify, store."""

@@ -1,0 +1,28 @@
+"""`python -m jobs`: the scheduled commands, and what a person runs beside them."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from agent.commandline import LazyGroup, run
+
+group = LazyGroup(
+    "loco-jobs",
+    {
+        "discover": "jobs.commands.discover:discover",
+        "collect": "jobs.commands.collect:collect",
+        "compact": "jobs.commands.compact:compact",
+        "local": "jobs.commands.local:local",
+        "replay": "jobs.commands.replay:replay",
+    },
+    help="Discover instances, collect their health, classify it, keep it.",
+)
+
+
+def main() -> NoReturn:
+    """Run the jobs' command line."""
+    run(group, "loco-jobs")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Pure health logic: no I/O, no clock, no randomness; values in, values out."""

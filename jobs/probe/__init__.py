@@ -1,0 +1,1 @@
+"""The only room that dials instances: reports over HTTP, connectivity over RFB."""

@@ -1,0 +1,1 @@
+"""The SQLite store: schema, lease, writer, reader."""

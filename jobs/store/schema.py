@@ -1,0 +1,151 @@
+"""The tables, as migrations, and the one way to open the file.
+
+STRICT tables, rollback journal (the API mounts the volume read-only, WAL would need write access), FULL sync.
+Times are integer Unix milliseconds; `key` is an instance key; JSON columns hold what msgspec encodes.
+"""
+
+from __future__ import annotations
+
+TABLES = """
+CREATE TABLE instances (              -- the last good inventory
+    key TEXT PRIMARY KEY,
+    public_id TEXT NOT NULL UNIQUE,
+    source TEXT NOT NULL,             -- static, kubernetes
+    instance TEXT NOT NULL,           -- JSON of jobs.health.model.Instance
+    discovered_at_ms INTEGER NOT NULL,
+    seen_at_ms INTEGER NOT NULL       -- last inventory that named it
+) STRICT;
+
+CREATE TABLE assessments (            -- the latest of each instance; what the API serves
+    key TEXT PRIMARY KEY REFERENCES instances (key) ON DELETE CASCADE,
+    tick INTEGER NOT NULL,
+    observed_at_ms INTEGER NOT NULL,
+    verdict TEXT NOT NULL,
+    failure_class TEXT NOT NULL,
+    reasons TEXT NOT NULL,            -- JSON array of Reason
+    recommendations TEXT NOT NULL,    -- JSON array of sentences
+    since_ms INTEGER NOT NULL,        -- of this verdict
+    outcome TEXT NOT NULL,            -- ProbeOutcome of the latest probe
+    detail TEXT NOT NULL,
+    probe_seconds REAL NOT NULL,
+    skew_seconds REAL,
+    connectivity TEXT,                -- JSON of Connectivity, NULL before the first
+    report BLOB,                      -- last good report as JSON bytes, NULL before the first
+    report_at_ms INTEGER              -- when that one was received
+) STRICT;
+
+CREATE TABLE reports (                -- one row an instance and tick, 2 h
+    key TEXT NOT NULL,
+    tick INTEGER NOT NULL,
+    received_at_ms INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    probe_seconds REAL NOT NULL,
+    verdict TEXT NOT NULL,
+    failure_class TEXT NOT NULL,
+    codes TEXT NOT NULL,              -- reason codes joined by spaces
+    body BLOB,                        -- zlib of the report, NULL when the outcome isn't ok
+    PRIMARY KEY (key, tick)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE minutes (                -- 48 h
+    key TEXT NOT NULL,
+    start_at_ms INTEGER NOT NULL,
+    healthy INTEGER NOT NULL DEFAULT 0,      -- ticks with that verdict
+    degraded INTEGER NOT NULL DEFAULT 0,
+    unhealthy INTEGER NOT NULL DEFAULT 0,
+    unreachable INTEGER NOT NULL DEFAULT 0,
+    unknown INTEGER NOT NULL DEFAULT 0,
+    codes TEXT NOT NULL DEFAULT '',          -- reason codes seen, joined by spaces
+    frame_rate_sum REAL NOT NULL DEFAULT 0, frame_rate_count INTEGER NOT NULL DEFAULT 0,
+    level_max REAL, qemu_cpu_sum REAL NOT NULL DEFAULT 0, qemu_cpu_count INTEGER NOT NULL DEFAULT 0,
+    latency_sum REAL NOT NULL DEFAULT 0, latency_count INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (key, start_at_ms)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE hours (                  -- 1 year, the same columns as minutes
+    key TEXT NOT NULL,
+    start_at_ms INTEGER NOT NULL,
+    healthy INTEGER NOT NULL DEFAULT 0,
+    degraded INTEGER NOT NULL DEFAULT 0,
+    unhealthy INTEGER NOT NULL DEFAULT 0,
+    unreachable INTEGER NOT NULL DEFAULT 0,
+    unknown INTEGER NOT NULL DEFAULT 0,
+    codes TEXT NOT NULL DEFAULT '',
+    frame_rate_sum REAL NOT NULL DEFAULT 0, frame_rate_count INTEGER NOT NULL DEFAULT 0,
+    level_max REAL, qemu_cpu_sum REAL NOT NULL DEFAULT 0, qemu_cpu_count INTEGER NOT NULL DEFAULT 0,
+    latency_sum REAL NOT NULL DEFAULT 0, latency_count INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (key, start_at_ms)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE changes (                -- every change of verdict, class or reasons, with its evidence; 1 year
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    tick INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    verdict TEXT NOT NULL,
+    failure_class TEXT NOT NULL,
+    reasons TEXT NOT NULL,            -- JSON array of Reason
+    incident TEXT                     -- id of the incident that was open
+) STRICT;
+CREATE INDEX changes_by_key ON changes (key, at_ms);
+
+CREATE TABLE incidents (
+    id TEXT PRIMARY KEY,
+    key TEXT NOT NULL,
+    opened_at_ms INTEGER NOT NULL,
+    opened_tick INTEGER NOT NULL,
+    closed_at_ms INTEGER,
+    failure_class TEXT NOT NULL,
+    verdict TEXT NOT NULL,            -- worst so far
+    codes TEXT NOT NULL,              -- reason codes so far, joined by spaces
+    incident TEXT NOT NULL            -- JSON of jobs.health.incident.Incident
+) STRICT;
+CREATE INDEX incidents_open ON incidents (key) WHERE closed_at_ms IS NULL;
+
+CREATE TABLE screens (                -- latest picture only
+    key TEXT PRIMARY KEY,
+    hash TEXT NOT NULL,
+    taken_at_ms INTEGER NOT NULL,
+    png BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE runs (                   -- one execution of one command
+    id TEXT PRIMARY KEY,
+    command TEXT NOT NULL,
+    holder TEXT NOT NULL,             -- pod, or host:pid
+    started_at_ms INTEGER NOT NULL,
+    ended_at_ms INTEGER,
+    last_success_at_ms INTEGER,       -- last committed tick
+    ticks INTEGER NOT NULL DEFAULT 0,
+    instances INTEGER,
+    duration_seconds REAL,            -- of the last tick
+    outcome TEXT,                     -- done, superseded, failed; NULL while it runs
+    problem TEXT                      -- one sentence, when something is wrong though it goes on
+) STRICT;
+CREATE INDEX runs_by_command ON runs (command, started_at_ms);
+
+CREATE TABLE leases (                 -- the baton: who may tick
+    name TEXT PRIMARY KEY,
+    holder TEXT,
+    token INTEGER NOT NULL DEFAULT 0,
+    renewals INTEGER NOT NULL DEFAULT 0,
+    tick INTEGER NOT NULL DEFAULT 0,
+    slot INTEGER NOT NULL DEFAULT 0,  -- grid slot of the last tick
+    successor TEXT
+) STRICT;
+
+CREATE TABLE requests (               -- ticks asked for by hand
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,               -- lease name
+    asked_by TEXT NOT NULL,
+    asked_at_ms INTEGER NOT NULL,
+    done_tick INTEGER
+) STRICT;
+
+CREATE TABLE totals (                 -- counters that only grow; retention never touches them
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT;
+INSERT INTO totals (name, value) VALUES ('revision', 0);
+"""
