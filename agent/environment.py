@@ -52,5 +52,8 @@ def unknown_setting(names: Iterable[str]) -> str | None:
         if name.startswith("LOCO_") and name not in KNOWN and not _SERVICE_LINK.fullmatch(name):
             near = difflib.get_close_matches(name, KNOWN, n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""
-            return f"environment variable {name} is not a setting of loco-health{hint}; docs/configuration.md lists all; nothing was started"
+            return (
+                f"environment variable {name} is not a setting of loco-health{hint}; "
+                "docs/configuration.md lists all; nothing was started"
+            )
     return None

@@ -1,0 +1,32 @@
+# Every target sets up what it needs in .venv/ (scripts/setup) and then runs one script.
+DEMO_PORT ?= 3000
+DEMO_INSTANCES ?= 3
+DETACH ?=
+export DEMO_PORT DEMO_INSTANCES DETACH
+
+.PHONY: help setup demo demo-stop test soak bench check
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
+
+setup: ## virtual environment, packages, and as root the Debian packages
+	@scripts/setup
+
+demo: setup ## three real instances, watched, at http://127.0.0.1:3000 (DETACH=1, DEMO_PORT, DEMO_INSTANCES)
+	@scripts/demo start
+
+demo-stop: ## end the demo; exits 0 also when nothing runs
+	@scripts/demo stop
+
+test: setup ## format, lint, types, imports, docs, unit and contract tests
+	@scripts/check
+	@scripts/test
+
+soak: setup ## every fault, ten hand-overs, the long runs
+	@scripts/soak
+
+bench: setup ## the figures of the README
+	@scripts/bench
+
+check: setup ## format, lint, types, imports, docs
+	@scripts/check
