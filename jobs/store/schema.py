@@ -1,10 +1,15 @@
-"""The tables, as migrations, and the one way to open the file.
+"""The tables, as migrations; jobs.store.connection applies them, and nothing else imports this module.
 
 STRICT tables, rollback journal (the API mounts the volume read-only, WAL would need write access), FULL sync.
 Times are integer Unix milliseconds; `key` is an instance key; JSON columns hold what msgspec encodes.
 """
 
 from __future__ import annotations
+
+import sqlite3
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
 
 TABLES = """
 CREATE TABLE instances (              -- the last good inventory
@@ -149,3 +154,26 @@ CREATE TABLE totals (                 -- counters that only grow; retention neve
 ) STRICT;
 INSERT INTO totals (name, value) VALUES ('revision', 0);
 """
+
+migrations = Migrations("loco")
+
+
+@migrations()
+def tables(database: Database) -> None:
+    """Make the first version's tables."""
+    run_script(database.conn, TABLES)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Apply the migrations that the file hasn't seen; the caller holds the transaction."""
+    migrations.apply(Database(connection, recursive_triggers=False, execute_plugins=False))
+
+
+def run_script(connection: sqlite3.Connection, script: str) -> None:
+    """Run statements one by one: `executescript` would commit the transaction that is open."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""
