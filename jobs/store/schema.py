@@ -2,6 +2,7 @@
 
 STRICT tables, rollback journal (the API mounts the volume read-only, WAL would need write access), FULL sync.
 Times are integer Unix milliseconds; `key` is an instance key; JSON columns hold what msgspec encodes.
+Rows that come with every tick are keyed by time first, so that a tick writes neighbours and retention drops whole pages.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ CREATE TABLE assessments (            -- the latest of each instance; what the A
     observed_at_ms INTEGER NOT NULL,
     verdict TEXT NOT NULL,
     failure_class TEXT NOT NULL,
+    codes TEXT NOT NULL,              -- reason codes joined by spaces
     reasons TEXT NOT NULL,            -- JSON array of Reason
     recommendations TEXT NOT NULL,    -- JSON array of sentences
     since_ms INTEGER NOT NULL,        -- of this verdict
@@ -35,7 +37,7 @@ CREATE TABLE assessments (            -- the latest of each instance; what the A
     probe_seconds REAL NOT NULL,
     skew_seconds REAL,
     connectivity TEXT,                -- JSON of Connectivity, NULL before the first
-    report BLOB,                      -- last good report as JSON bytes, NULL before the first
+    report BLOB,                      -- last good report, packed by jobs.store.body, NULL before the first
     report_at_ms INTEGER              -- when that one was received
 ) STRICT;
 
@@ -49,8 +51,8 @@ CREATE TABLE reports (                -- one row an instance and tick, 2 h
     verdict TEXT NOT NULL,
     failure_class TEXT NOT NULL,
     codes TEXT NOT NULL,              -- reason codes joined by spaces
-    body BLOB,                        -- zlib of the report, NULL when the outcome isn't ok
-    PRIMARY KEY (key, tick)
+    body BLOB,                        -- the report, packed by jobs.store.body, NULL when the outcome isn't ok
+    PRIMARY KEY (tick, key)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE minutes (                -- 48 h
@@ -65,7 +67,7 @@ CREATE TABLE minutes (                -- 48 h
     frame_rate_sum REAL NOT NULL DEFAULT 0, frame_rate_count INTEGER NOT NULL DEFAULT 0,
     level_max REAL, qemu_cpu_sum REAL NOT NULL DEFAULT 0, qemu_cpu_count INTEGER NOT NULL DEFAULT 0,
     latency_sum REAL NOT NULL DEFAULT 0, latency_count INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (key, start_at_ms)
+    PRIMARY KEY (start_at_ms, key)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE hours (                  -- 1 year, the same columns as minutes
@@ -80,7 +82,7 @@ CREATE TABLE hours (                  -- 1 year, the same columns as minutes
     frame_rate_sum REAL NOT NULL DEFAULT 0, frame_rate_count INTEGER NOT NULL DEFAULT 0,
     level_max REAL, qemu_cpu_sum REAL NOT NULL DEFAULT 0, qemu_cpu_count INTEGER NOT NULL DEFAULT 0,
     latency_sum REAL NOT NULL DEFAULT 0, latency_count INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (key, start_at_ms)
+    PRIMARY KEY (start_at_ms, key)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE changes (                -- every change of verdict, class or reasons, with its evidence; 1 year
@@ -107,6 +109,7 @@ CREATE TABLE incidents (
     incident TEXT NOT NULL            -- JSON of jobs.health.incident.Incident
 ) STRICT;
 CREATE INDEX incidents_open ON incidents (key) WHERE closed_at_ms IS NULL;
+CREATE INDEX incidents_by_time ON incidents (opened_at_ms, id);
 
 CREATE TABLE screens (                -- latest picture only
     key TEXT PRIMARY KEY,
@@ -136,7 +139,8 @@ CREATE TABLE leases (                 -- the baton: who may tick
     token INTEGER NOT NULL DEFAULT 0,
     renewals INTEGER NOT NULL DEFAULT 0,
     tick INTEGER NOT NULL DEFAULT 0,
-    slot INTEGER NOT NULL DEFAULT 0,  -- grid slot of the last tick
+    slot_ms INTEGER,                  -- when the last tick of the grid was due, CLOCK_BOOTTIME; NULL before the first
+    boot_id TEXT,                     -- the boot that clock belongs to
     successor TEXT
 ) STRICT;
 

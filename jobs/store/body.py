@@ -1,0 +1,31 @@
+"""Reports as the store keeps them: zlib with a preset dictionary, a third of what zlib makes of them alone.
+
+docs/decisions/0003 has the figures. The dictionary is part of the file format: a change of one byte makes every kept
+report unreadable, so a better one needs a migration. It is a healthy report of version 1; other bodies only pack worse.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+_DICTIONARY = Path(__file__).with_name("body-dictionary.json").read_bytes()
+
+# Level 4 and a window of 8 KiB: the smallest of the settings that cost <= 14 us for a full report (0003).
+_packer = zlib.compressobj(4, zlib.DEFLATED, 13, 6, zlib.Z_DEFAULT_STRATEGY, _DICTIONARY)
+
+
+def pack(report: bytes) -> bytes:
+    """Return the stored form of a report's JSON bytes."""
+    # A copy of a packer that has read the dictionary already saves 3 us of reading it.
+    packer = _packer.copy()
+    return packer.compress(report) + packer.flush()
+
+
+def unpack(stored: bytes) -> bytes:
+    """Return the JSON bytes that `pack` was given.
+
+    Raises: zlib.error when the bytes were damaged (they carry a checksum).
+    """
+    unpacker = zlib.decompressobj(zdict=_DICTIONARY)
+    return unpacker.decompress(stored) + unpacker.flush()
