@@ -1,0 +1,71 @@
+"""The options that every command with a window has."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from agent.commandline import start_logging
+from jobs.schedule import WindowSettings, window_seconds
+
+store_option = click.option(
+    "--store",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="LOCO_STORE",
+    show_envvar=True,
+    required=True,
+    help="The SQLite file; made if it isn't there.",
+)
+
+log_level_option = click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+    envvar="LOCO_LOG_LEVEL",
+    show_envvar=True,
+    default="info",
+    help="Least level that is logged, as JSON lines on stderr.",
+)
+
+
+def window_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command --store, --window, --schedule, --job-name and --log-level, handed on as `settings`."""
+
+    @store_option
+    @click.option(
+        "--window",
+        type=click.IntRange(min=0),
+        envvar="LOCO_WINDOW",
+        show_envvar=True,
+        help="Seconds between two starts of this command; 0 asks the run that ticks now for one tick. "
+        "Without it the schedule says it, or 300.",
+    )
+    @click.option(
+        "--schedule",
+        envvar="LOCO_SCHEDULE",
+        show_envvar=True,
+        help="The CronJob's schedule, such as '*/5 * * * *'.",
+    )
+    @click.option(
+        "--job-name",
+        envvar="LOCO_JOB_NAME",
+        show_envvar=True,
+        help="The Kubernetes Job of this run; one made by hand asks for one tick, as --window 0 does.",
+    )
+    @log_level_option
+    @functools.wraps(command)
+    def with_settings(
+        *,
+        store: Path,
+        window: int | None,
+        schedule: str | None,
+        job_name: str | None,
+        log_level: str,
+        **options: object,
+    ) -> int:
+        start_logging(log_level)
+        return command(settings=WindowSettings(store, window_seconds(window, schedule, job_name)), **options)
+
+    return with_settings
