@@ -152,7 +152,10 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """Verdict, class and reasons of one instance at one tick, worst reason first."""
+    """Verdict, class and reasons of one instance at one tick, worst reason first.
+
+    suspected: codes of rules that held at this tick, but not yet at as many ticks as they need.
+    """
 
     key: InstanceKey
     observed_at_ms: int
@@ -160,3 +163,4 @@ class Assessment:
     failure_class: FailureClass
     reasons: tuple[Reason, ...] = ()
     recommendations: tuple[str, ...] = ()
+    suspected: tuple[str, ...] = ()

@@ -1,0 +1,91 @@
+"""Every threshold as data, and the TOML file that may change them.
+
+Ratios are 0-1. `*_ticks` of `*_window` means: at this tick and at so many of the last so many, this one included.
+Ticks are 15 s apart; they count what wall clocks can't, because nobody steps them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from jobs.errors import ConfigError
+
+
+def _limit(default: float, least: float, most: float) -> Any:  # noqa: ANN401 - what dataclasses.field returns
+    """Return a field whose value a policy file may set from `least` to `most`; an int default takes whole numbers."""
+    return field(default=default, metadata={"least": least, "most": most})
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The thresholds of the rules, and of opening and closing incidents."""
+
+    # chosen: three equal reports 15 s apart mean that the agent missed ten of its 3 s rounds.
+    stale_ticks: int = _limit(3, 2, 12)
+    # chosen: ticks asked for by hand may follow each other at once; without seconds they would look stale.
+    stale_seconds: float = _limit(20.0, 1.0, 3600.0)
+    # faults-and-security section 2, row 14: more than 5 s is shown.
+    clock_skew_seconds: float = _limit(5.0, 0.1, 86400.0)
+    # chosen: first picture and first sound of the decoy come within 10 s; three times that for slower guests.
+    boot_grace_seconds: float = _limit(30.0, 0.0, 3600.0)
+    # architecture section 5: an unplanned restart is a finding for 60 s.
+    restart_shown_seconds: float = _limit(60.0, 15.0, 180.0)
+    # chosen: the connectivity probe runs every 5 s; four missed ones make its last answer history.
+    connectivity_max_age_seconds: float = _limit(20.0, 5.0, 600.0)
+    # chosen: one lost handshake proves nothing; two of three do within 35 s.
+    connectivity_ticks: int = _limit(2, 1, 12)
+    connectivity_window: int = _limit(3, 1, 12)
+
+    # chosen: a tap without faults has no errors at all; one a second is out of the noise of a link that flaps once.
+    interface_errors_per_second: float = _limit(1.0, 0.0, 1e6)
+    # faults-and-security section 4: more than 5 % loss is felt.
+    packet_drop_ratio: float = _limit(0.05, 0.0, 1.0)
+    # chosen: a ratio of a handful of packets is noise.
+    packet_drops_per_second: float = _limit(1.0, 0.0, 1e6)
+    network_rate_ticks: int = _limit(2, 1, 12)
+    network_rate_window: int = _limit(3, 1, 12)
+
+    # chosen: above 95 % of its share nothing is left for the next frame.
+    cpu_ratio: float = _limit(0.95, 0.0, 1.01)
+    # kernel doc accounting/psi: share of time in which some task waited; a guest that idles busily waits for nothing.
+    cpu_pressure_ratio: float = _limit(0.1, 0.0, 1.0)
+    # chosen: the kernel reclaims hard, and kills, in the last few percent.
+    memory_ratio: float = _limit(0.95, 0.0, 1.01)
+    # chosen: a quarter of all scheduler periods throttled makes sound and picture stutter.
+    throttled_ratio: float = _limit(0.25, 0.0, 1.0)
+    load_ticks: int = _limit(4, 1, 12)
+    load_window: int = _limit(5, 1, 12)
+
+    # faults-and-security section 4 (webrtc-issue-detector): loss > 5 %, round trip >= 250 ms, jitter >= 200 ms.
+    client_packet_loss_ratio: float = _limit(0.05, 0.0, 1.0)
+    client_latency_seconds: float = _limit(0.25, 0.0, 60.0)
+    client_jitter_seconds: float = _limit(0.2, 0.0, 60.0)
+    # chosen: below 10 frames a second a game of mouse and motion can't be played; judged only where the screen moves.
+    client_frames_per_second: float = _limit(10.0, 0.0, 240.0)
+    client_ticks: int = _limit(2, 1, 12)
+    client_window: int = _limit(3, 1, 12)
+
+    # chosen: one bad tick proves nothing, two of three open within 30 s.
+    incident_open_ticks: int = _limit(2, 1, 12)
+    incident_open_window: int = _limit(3, 1, 12)
+    # chosen: one good tick too few of five is forgiven, because reports get lost too.
+    incident_close_ticks: int = _limit(4, 1, 12)
+    incident_close_window: int = _limit(5, 1, 12)
+    # faults-and-security row 63: healthy 20 s, bad 40 s is one incident; eight ticks are two minutes without a bad one.
+    incident_hold_down_ticks: int = _limit(8, 0, 11)
+
+
+def parse_policy(text: str, where: str) -> Policy:
+    """Return the default policy with the keys of TOML `text` put over it.
+
+    where: the file's name, for the sentence.
+    Raises: ConfigError for TOML that doesn't parse, an unknown key, or a value of another type or out of its range.
+    """
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"policy {where} is not TOML: {error}; nothing was started") from error
+    return Policy(**{name: _checked(name, value, where) for name, value in values.items()})
