@@ -2,7 +2,7 @@
 
 STRICT tables, rollback journal (the API mounts the volume read-only, WAL would need write access), FULL sync.
 Times are integer Unix milliseconds; `key` is an instance key; JSON columns hold what msgspec encodes.
-Rows that come with every tick are keyed by time first, so that a tick writes neighbours and retention drops whole pages.
+Rows of every tick are keyed by time first, so that a tick writes neighbours and retention drops whole pages.
 """
 
 from __future__ import annotations
