@@ -55,6 +55,7 @@ class Qemu(Block, frozen=True, kw_only=True):
     process_state: the kernel's letter (`R`, `S`, `T` stopped, `D` uninterruptible, `Z`); None without a process.
     run_state: QMP's RunState word (`running`, `paused`, `io-error`, ...).
     restarts: QEMU processes seen since the agent started, less one.
+    qmp_error: why QMP told no run state; it starts with `timeout` where QEMU took the connection and stayed silent.
     """
 
     process_state: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from agent.report import HealthReport
+from agent.report import HealthReport, Network
 from jobs.health.model import Assessment, ProbeOutcome, ProbeResult, Verdict
 
 # chosen: three minutes; the longest memory that any rule or incident needs (policy fields end at 12 ticks).
@@ -59,8 +59,51 @@ class History:
 
 
 EMPTY = History()
+NEVER: Mapping[str, int] = {}
+NO_NETWORK = Network()
 
 
 def remember(history: History, probe: ProbeResult, assessment: Assessment, *, tick: int) -> History:
     """Return the history with this tick's observation appended; a gap of more than MAX_GAP_MS forgets what was."""
-    raise NotImplementedError
+    codes = tuple(reason.code for reason in assessment.reasons)
+    stored = StoredTick(tick, probe.received_at_ms, probe.outcome, assessment.verdict, codes, probe.report)
+    began = history.since_ms
+    since_ms = {code: began.get(code, probe.received_at_ms) for code in codes} if codes else NEVER
+    return History(append(history.observations, observe(stored, suspected=assessment.suspected)), since_ms)
+
+
+def append(observations: tuple[Observation, ...], new: Observation) -> tuple[Observation, ...]:
+    """Return the last HISTORY_TICKS observations, the new one last, without those before a gap."""
+    if observations and new.received_at_ms - observations[-1].received_at_ms > MAX_GAP_MS:
+        return (new,)
+    return (*observations[1 - HISTORY_TICKS :], new)
+
+
+def observe(stored: StoredTick, *, suspected: tuple[str, ...]) -> Observation:
+    """Return what later ticks need of one tick."""
+    report = stored.report
+    bare = (stored.tick, stored.received_at_ms, stored.outcome, stored.verdict, stored.codes, suspected)
+    if report is None:
+        return Observation(*bare)
+    agent, qemu, network = report.agent, report.qemu, report.network or NO_NETWORK
+    return Observation(
+        *bare,
+        boot_id=agent.boot_id if agent else None,
+        sequence=agent.sequence if agent else None,
+        qemu_pid=pid_of(report),
+        qemu_uptime_seconds=qemu.uptime_seconds if qemu else None,
+        packets_total=total(network.rx_packets, network.tx_packets),
+        errors_total=total(network.rx_errors, network.tx_errors),
+        drops_total=total(network.rx_dropped, network.tx_dropped),
+    )
+
+
+def total(received: int | None, sent: int | None) -> int | None:
+    """Return both directions together, None where one wasn't measured."""
+    return None if received is None or sent is None else received + sent
+
+
+def pid_of(report: HealthReport) -> str | None:
+    """Return QEMU's pid as text, None where there is none."""
+    pid = report.performance.qemu_pid if report.performance else None
+    return None if pid is None else str(pid)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from jobs.health.history import History
+from jobs.health.history import History, Observation
 from jobs.health.model import Assessment, FailureClass, InstanceKey, Reason, Verdict
 from jobs.health.policy import Policy
+from jobs.health.rules import BADNESS, FAULTS
 
 
 class ChangeKind(StrEnum):
@@ -52,6 +54,77 @@ def advance(
 ) -> IncidentChange | None:
     """Return what this tick does to the open incident (None: none is open), or None when it does nothing.
 
-    history: with this tick already remembered.
+    history: with this tick already remembered. A planned state (paused, migrating) is neither bad nor good: it opens
+    nothing and closes nothing.
     """
-    raise NotImplementedError
+    if incident is not None:
+        return _updated(incident, assessment, tick) or _closed(incident, history, assessment, policy)
+    if assessment.verdict is Verdict.HEALTHY:
+        return None
+    return _opened(history, assessment, tick, policy)
+
+
+def is_bad(codes: tuple[str, ...]) -> bool:
+    """Tell whether one of the reasons is a fault: no finding, and nothing that somebody planned."""
+    return not FAULTS.isdisjoint(codes)
+
+
+def _opened(history: History, assessment: Assessment, tick: int, policy: Policy) -> IncidentChange | None:
+    """Return a new incident when this tick is bad, and enough of the last ones were."""
+    recent = history.observations[-policy.incident_open_window :]
+    bad = [one for one in recent if is_bad(one.codes)]
+    if len(bad) < policy.incident_open_ticks or bad[-1].tick != tick:
+        return None
+    incident = Incident(
+        id=_id_of(assessment.key, bad[0]),
+        key=assessment.key,
+        opened_at_ms=bad[0].received_at_ms,
+        opened_tick=bad[0].tick,
+        failure_class=assessment.failure_class,
+        verdict=max((one.verdict for one in bad), key=BADNESS.__getitem__),
+        codes=tuple(sorted({code for one in bad for code in one.codes})),
+        reasons=assessment.reasons,
+        last_bad_tick=tick,
+    )
+    return IncidentChange(ChangeKind.OPENED, incident)
+
+
+def _updated(incident: Incident, assessment: Assessment, tick: int) -> IncidentChange | None:
+    """Return the incident with what a bad tick adds to it, or None when it adds nothing."""
+    codes = tuple(reason.code for reason in assessment.reasons)
+    if not is_bad(codes):
+        return None
+    grown = replace(
+        incident,
+        codes=tuple(sorted({*incident.codes, *codes})),
+        verdict=max(incident.verdict, assessment.verdict, key=BADNESS.__getitem__),
+        failure_class=_later(incident.failure_class, assessment.failure_class),
+    )
+    if grown == incident:
+        return None
+    return IncidentChange(ChangeKind.UPDATED, replace(grown, last_bad_tick=tick))
+
+
+def _closed(incident: Incident, history: History, assessment: Assessment, policy: Policy) -> IncidentChange | None:
+    """Return the incident closed when this tick is healthy, enough of the last ones were, and none is held down."""
+    seen = history.observations
+    recent = [one.verdict for one in seen[-policy.incident_close_window :]]
+    if assessment.verdict is not Verdict.HEALTHY or recent.count(Verdict.HEALTHY) < policy.incident_close_ticks:
+        return None
+    last_bad = max((one.tick for one in seen if is_bad(one.codes)), default=incident.last_bad_tick)
+    quiet = sum(one.tick > last_bad for one in seen)
+    if quiet < policy.incident_hold_down_ticks:
+        return None
+    closed = replace(incident, closed_at_ms=assessment.observed_at_ms, last_bad_tick=last_bad)
+    return IncidentChange(ChangeKind.CLOSED, closed)
+
+
+def _later(before: FailureClass, now: FailureClass) -> FailureClass:
+    """Return the class of the latest tick, unless it tells none."""
+    return before if now is FailureClass.NONE else now
+
+
+def _id_of(key: InstanceKey, first: Observation) -> str:
+    """Return a name that every run makes alike, and that no other incident of the store has."""
+    text = f"{key} {first.tick} {first.received_at_ms}"
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()

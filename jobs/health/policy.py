@@ -75,7 +75,7 @@ class Policy:
     incident_close_ticks: int = _limit(4, 1, 12)
     incident_close_window: int = _limit(5, 1, 12)
     # faults-and-security row 63: healthy 20 s, bad 40 s is one incident; eight ticks are two minutes without a bad one.
-    incident_hold_down_ticks: int = _limit(8, 0, 11)
+    incident_hold_down_ticks: int = _limit(8, 1, 11)
 
 
 def parse_policy(text: str, where: str) -> Policy:
@@ -88,4 +88,46 @@ def parse_policy(text: str, where: str) -> Policy:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"policy {where} is not TOML: {error}; nothing was started") from error
-    return Policy(**{name: _checked(name, value, where) for name, value in values.items()})
+    policy = Policy(**{name: _checked(name, value, where) for name, value in values.items()})
+    _check_windows(policy, where)
+    return policy
+
+
+def _checked(name: str, value: Any, where: str) -> Any:  # noqa: ANN401 - TOML says which type it is
+    """Return `value` if the field `name` takes it."""
+    limit = _FIELDS.get(name)
+    if limit is None:
+        near = difflib.get_close_matches(name, _FIELDS, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise ConfigError(f"policy {where}: {name} is not a key{hint}; docs/reasons.md lists all; nothing was started")
+    kind, least, most = limit
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or (kind == "whole number" and not isinstance(value, int)) or not least <= value <= most:
+        raise ConfigError(
+            f"policy {where}: {name} is {value!r}, allowed is a {kind} from {least:g} to {most:g}; nothing was started"
+        )
+    return value
+
+
+def _check_windows(policy: Policy, where: str) -> None:
+    """Refuse counts that can't be reached, and a hold-down so short that two incidents would share a tick."""
+    for name in ("connectivity", "network_rate", "load", "client", "incident_open", "incident_close"):
+        _check_order(policy, f"{name}_ticks", f"{name}_window", where)
+    _check_order(policy, "incident_open_window", "incident_hold_down_ticks", where)
+
+
+def _check_order(policy: Policy, less: str, more: str, where: str) -> None:
+    """Raise ConfigError when the field `less` is greater than the field `more`."""
+    low, high = getattr(policy, less), getattr(policy, more)
+    if low > high:
+        raise ConfigError(f"policy {where}: {less} is {low}, allowed is at most {more}, {high}; nothing was started")
+
+
+_FIELDS = {
+    one.name: (
+        "whole number" if isinstance(one.default, int) else "number",
+        one.metadata["least"],
+        one.metadata["most"],
+    )
+    for one in fields(Policy)
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from jobs.health.model import Assessment, Connectivity, ProbeResult
 
@@ -53,15 +53,54 @@ def start_of(at_ms: int, span_ms: int) -> int:
 
 
 def of_tick(probe: ProbeResult, assessment: Assessment, connectivity: Connectivity | None) -> Rollup:
-    """Return what one tick adds to its minute."""
-    raise NotImplementedError
+    """Return what one tick adds to its minute.
+
+    The legacy agent's frame rate and level are constants of its script, so they add nothing.
+    """
+    report = probe.report
+    measured = report is not None and not report.is_legacy
+    frame_rate = report.video.estimated_frame_rate if report and measured and report.video else None
+    level = report.audio.estimated_level if report and measured and report.audio else None
+    qemu_cpu = report.performance.qemu_cpu if report and report.performance else None
+    latency = connectivity.latency_seconds if connectivity else None
+    return Rollup(
+        start_of(probe.received_at_ms, MINUTE_MS),
+        **{assessment.verdict.value: 1},
+        codes=tuple(sorted(reason.code for reason in assessment.reasons)),
+        level_max=level,
+        frame_rate_sum=frame_rate or 0.0,
+        frame_rate_count=frame_rate is not None,
+        qemu_cpu_sum=qemu_cpu or 0.0,
+        qemu_cpu_count=qemu_cpu is not None,
+        latency_sum=latency or 0.0,
+        latency_count=latency is not None,
+    )
 
 
 def merge(first: Rollup, second: Rollup) -> Rollup:
     """Return both as one, with the start of `first`; the order of merging doesn't matter to the rest."""
-    raise NotImplementedError
+    levels = [level for level in (first.level_max, second.level_max) if level is not None]
+    return Rollup(
+        first.start_at_ms,
+        codes=tuple(sorted({*first.codes, *second.codes})),
+        level_max=max(levels, default=None),
+        **{name: getattr(first, name) + getattr(second, name) for name in _SUMS},
+    )
 
 
 def shares(rollups: Iterable[Rollup], *, expected_ticks: int) -> Shares:
-    """Return the share of each verdict among `expected_ticks`, what is missing as `not_observed`."""
-    raise NotImplementedError
+    """Return the share of each verdict among `expected_ticks`, what is missing as `not_observed`.
+
+    Ticks asked for by hand come on top of the expected ones; then the shares are of those that were.
+    """
+    counts = [0] * len(_VERDICTS)
+    for rollup in rollups:
+        counts = [count + getattr(rollup, name) for count, name in zip(counts, _VERDICTS, strict=True)]
+    whole = max(expected_ticks, sum(counts))
+    if whole == 0:
+        return Shares(0.0, 0.0, 0.0, 0.0, 0.0, not_observed=1.0)
+    return Shares(*(count / whole for count in (*counts, whole - sum(counts))))
+
+
+_VERDICTS = ("healthy", "degraded", "unhealthy", "unreachable", "unknown")
+_SUMS = tuple(one.name for one in fields(Rollup) if one.name not in ("start_at_ms", "codes", "level_max"))
