@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from jobs.clock import Clock
 from jobs.errors import ConfigError
 
 DEFAULT_WINDOW_SECONDS = 300
@@ -26,6 +27,7 @@ class WindowSettings:
     window_seconds: 0 for a run by hand. silence_seconds: a holder that renews nothing for so long is taken for gone.
     renew_seconds: longest pause between two renewals. take_back_seconds: how late the successor's first tick may be.
     leave_seconds: from SIGTERM to the end. round_seconds: a round that takes longer hangs, and its process ends.
+    ask_seconds: how long a run by hand waits for its tick while the holder lives.
     """
 
     store: Path
@@ -35,6 +37,8 @@ class WindowSettings:
     take_back_seconds: float = 10
     leave_seconds: float = 8
     round_seconds: float = 20
+    ask_seconds: float = 60
+    clock: Clock = field(default_factory=Clock)
 
     @property
     def life_seconds(self) -> float:
@@ -73,13 +77,18 @@ def period_seconds(schedule: str) -> int:
     )
 
 
-def next_due_ms(due_ms: int, period_seconds: float, wall_ms: int) -> int:
-    """Return when the tick after the one due at `due_ms` is due, drawn gently towards the wall clock's grid.
+def next_due_ms(slot_ms: int | None, period_seconds: float, *, now_ms: int, wall_ms: int) -> int:
+    """Return when a beat is due after the one due at `slot_ms`; in the past when that moment was missed.
 
-    due_ms and the answer: on a clock that nobody sets. wall_ms: what the wall clock showed at `due_ms`.
-    An interval is a thirtieth longer at most, and a third shorter, so a wall clock that steps can't cause a gap.
+    slot_ms, now_ms and the answer: on one clock that nobody sets; slot_ms is None where no beat is known.
+    wall_ms: what the wall clock shows now; the answer is drawn towards its grid, but never more than a thirtieth of
+    a period later or a third earlier, so a wall clock that steps can't cause a gap.
     """
+    if slot_ms is None or slot_ms > now_ms:
+        return now_ms
     period_ms = round(period_seconds * 1000)
-    early_ms = -wall_ms % period_ms
-    shift_ms = early_ms if early_ms <= period_ms // 2 else early_ms - period_ms
-    return due_ms + period_ms + max(-(period_ms // 3), min(shift_ms, period_ms // 30))
+    to_grid_ms = (now_ms - slot_ms - wall_ms) % period_ms
+    shift_ms = to_grid_ms if to_grid_ms <= period_ms // 2 else to_grid_ms - period_ms
+    due_ms = slot_ms + period_ms + max(-(period_ms // 3), min(shift_ms, period_ms // 30))
+    # Of several missed beats only one is made up for.
+    return due_ms if due_ms > now_ms - period_ms else now_ms

@@ -1,0 +1,38 @@
+"""Processes by a name that says whether they still live, where this machine can tell.
+
+A name is `host:pid:start`, start being the process's, in the kernel's clock ticks since boot.
+In Kubernetes the host is the pod, so another pod's process stays unknown and only its silence counts.
+A wrong answer costs a hand-over and never a second tick: every write is fenced by the lease's token.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+# proc_pid_stat(5): zombie, dead, stopped by a signal. A stopped process may wake any time; the fence is for that.
+_GONE_STATES = frozenset("ZXT")
+
+
+def own_name() -> str:
+    """Return this process's name."""
+    return f"{socket.gethostname()}:{os.getpid()}:{_state_and_start(os.getpid())[1]}"
+
+
+def is_gone(name: str) -> bool:
+    """Tell whether the process is known to be dead or stopped; False where that can't be known."""
+    host, pid, start = name.rsplit(":", 2)
+    if host != socket.gethostname():
+        return False
+    try:
+        state, started = _state_and_start(int(pid))
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state in _GONE_STATES or started != start
+
+
+def _state_and_start(pid: int) -> tuple[str, str]:
+    """Return fields 3 and 22 of /proc/PID/stat; the second field, a name in brackets, may hold anything."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return fields[0], fields[19]
