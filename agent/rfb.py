@@ -54,10 +54,11 @@ class ServerInit:
 
 
 class Handshake:
-    """One handshake: feed it what arrives, send what it returns, until `is_done` or `failure`.
+    """One handshake: feed it what arrives, send what it returns, until `is_over`.
 
     waiting_for: the message that the server owes next, for a caller whose deadline passes or whose peer hangs up.
-    failure, detail: set when there is no use in reading on; detail is clean text of at most 200 characters.
+    failure, detail: set as soon as there is a failure; detail, clean text of at most 200 characters, is whole when
+    `is_over`.
     server_init: set when `is_done`. rest: bytes that came after ServerInit, for `Updates`.
     """
 
@@ -73,6 +74,11 @@ class Handshake:
     def is_done(self) -> bool:
         """Tell whether ServerInit has arrived."""
         return self.server_init is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nothing more is to be read: ServerInit is there, or a failure and the server's words for it."""
+        return self._stream.is_over
 
     @property
     def rest(self) -> bytes:
@@ -237,10 +243,10 @@ class _Stream:
         self.buffer = bytearray()
         self._script = script
         self._wanted = next(script)
-        self._is_over = False
+        self.is_over = False
 
     def feed(self, data: bytes) -> None:
-        if self._is_over:
+        if self.is_over:
             return
         self.buffer += data
         while self._wanted < 0 or len(self.buffer) >= self._wanted:
@@ -255,7 +261,7 @@ class _Stream:
             try:
                 self._wanted = self._script.send(piece)
             except StopIteration:
-                self._is_over = True
+                self.is_over = True
                 return
 
 
