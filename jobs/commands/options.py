@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 
 from agent.commandline import start_logging
+from jobs.errors import ConfigError
+from jobs.health.policy import Policy, parse_policy
 from jobs.schedule import WindowSettings, window_seconds
 
 store_option = click.option(
@@ -27,6 +29,26 @@ log_level_option = click.option(
     show_envvar=True,
     default="info",
     help="Least level that is logged, as JSON lines on stderr.",
+)
+
+
+def _policy(context: click.Context, parameter: click.Parameter, path: Path | None) -> Policy:  # noqa: ARG001 - click's
+    """Return what a policy file says, or the defaults without one."""
+    if path is None:
+        return Policy()
+    try:
+        return parse_policy(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"policy {path} can't be read: {error}; nothing was started") from error
+
+
+policy_option = click.option(
+    "--policy",
+    type=click.Path(path_type=Path),
+    callback=_policy,
+    envvar="LOCO_POLICY",
+    show_envvar=True,
+    help="TOML file of thresholds, put over the defaults of docs/reasons.md.",
 )
 
 

@@ -110,12 +110,16 @@ class ConnectivityOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Connectivity:
-    """One RFB handshake from outside, or why there was none. latency_seconds: connect to ServerInit."""
+    """One RFB handshake from outside, or why there was none. latency_seconds: connect to ServerInit.
+
+    rest_seconds: for how long after `checked_at_ms` the server is left alone, because it has had too many.
+    """
 
     outcome: ConnectivityOutcome
     checked_at_ms: int
     latency_seconds: float | None = None
     detail: str = ""
+    rest_seconds: float | None = None
 
 
 class Severity(StrEnum):

@@ -22,9 +22,16 @@ _KNOWN_STATES = frozenset({None, "running", "suspended", *_PAUSED_STATES, *_MOVI
 
 
 def _is_dead(view: View) -> bool:
-    """Tell whether no QEMU executes: the agent calls it unhealthy, and neither kernel nor QMP shows one."""
+    """Tell whether no QEMU executes: neither kernel nor QMP shows one, and the agent calls it unhealthy.
+
+    An agent that may not see processes calls it nothing; there QMP and VNC must both be gone.
+    """
     qemu = view.qemu
-    return view.report.qemu_healthy is False and qemu.process_state in _GONE_STATES and qemu.run_state is None
+    if qemu.process_state not in _GONE_STATES or qemu.run_state is not None:
+        return False
+    if view.report.qemu_healthy is None:
+        return view.video.vnc_available is False and qemu.qmp_error is not None and not _is_silent(view)
+    return not view.report.qemu_healthy
 
 
 def _is_stuck(view: View) -> bool:
@@ -63,9 +70,9 @@ def _process(view: View) -> Iterator[Evidence]:
 def _run_state(view: View) -> Iterator[Evidence]:
     """Show the run state, and the last event that came with it."""
     yield Evidence("qemu.run_state", view.qemu.run_state, "running")
-    if view.qemu.events:
-        event = view.qemu.events[-1]
-        yield Evidence("qemu.events", f"{event.name} {event.detail or ''}".strip())
+    events = [event for event in view.qemu.events if not event.name.startswith("VNC_")]
+    if events:
+        yield Evidence("qemu.events", f"{events[-1].name} {events[-1].detail or ''}".strip())
 
 
 def _has_restarted(view: View) -> bool:
