@@ -39,6 +39,7 @@ _CAUSES: dict[int, tuple[type[StoreError], str]] = {
     # SQLite tells ENOSPC apart (SQLITE_FULL) but neither EDQUOT nor EFBIG (os_unix.c, unixWrite).
     sqlite3.SQLITE_IOERR_WRITE: (StoreFull, "the file system took less than was written, as over a quota"),
     sqlite3.SQLITE_READONLY: (StoreReadOnly, "it can't be written"),
+    sqlite3.SQLITE_READONLY_ROLLBACK: (StoreReadOnly, "a dead writer's journal waits for a job to roll it back"),
     sqlite3.SQLITE_PERM: (StoreReadOnly, "access is denied"),
     sqlite3.SQLITE_CANTOPEN: (StoreReadOnly, "it or its journal can't be opened"),
     sqlite3.SQLITE_CORRUPT: (StoreCorrupt, "its content is damaged"),
@@ -46,6 +47,7 @@ _CAUSES: dict[int, tuple[type[StoreError], str]] = {
     sqlite3.SQLITE_IOERR_SHORT_READ: (StoreCorrupt, "it ends too early"),
     sqlite3.SQLITE_IOERR: (StoreError, "reading or writing it failed"),
 }
+_NEXT_RUN = "nothing of it was kept, the next run tries again"
 
 
 def open_store(path: Path) -> sqlite3.Connection:
@@ -59,11 +61,11 @@ def open_store(path: Path) -> sqlite3.Connection:
             f"store {path}: folder {path.parent} doesn't exist; make it, or name another; nothing was written"
         )
     _refuse_remote(path)
-    with _mapped(path, "opening"):
+    with refusals(path, "opening"):
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
     with _closed_on_error(connection):
         version = _version(connection, path)
-        with _mapped(path, "opening"):
+        with refusals(path, "opening"):
             for setting in ("journal_mode=DELETE", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
                 connection.execute(f"PRAGMA {setting}")
         if version < SCHEMA_VERSION:
@@ -78,7 +80,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     """
     if not path.is_file():
         raise StoreError(f"store {path} isn't there yet; a job makes it at its first run")
-    with _mapped(path, "opening"):
+    with refusals(path, "opening"):
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro",
             uri=True,
@@ -111,10 +113,22 @@ def reading(connection: sqlite3.Connection) -> Iterator[None]:
         yield
 
 
+def backup_path(path: Path) -> Path:
+    """Return where the copy of a store stands that `compact` keeps."""
+    return path.with_name(f"{path.name}.backup")
+
+
+def restore_hint(path: Path) -> str:
+    """Return what a person can do about a damaged store."""
+    backup = backup_path(path)
+    way = f"copy {backup} in its place" if backup.is_file() else "there is no backup, so a new one begins empty"
+    return f"stop the jobs, move it and its -journal away, {way}"
+
+
 @contextmanager
 def _block(connection: sqlite3.Connection, begin: str, doing: str) -> Iterator[None]:
     """Run the block between `begin` and COMMIT."""
-    with _mapped(_path(connection), doing):
+    with refusals(_path(connection), doing):
         connection.execute(begin)
         try:
             yield
@@ -127,8 +141,8 @@ def _block(connection: sqlite3.Connection, begin: str, doing: str) -> Iterator[N
 
 
 @contextmanager
-def _mapped(path: Path, doing: str) -> Iterator[None]:
-    """Turn SQLite's refusals inside the block into StoreErrors."""
+def refusals(path: Path, doing: str) -> Iterator[None]:
+    """Let what SQLite refuses inside the block leave it as a StoreError."""
     try:
         yield
     except sqlite3.Error as error:
@@ -137,9 +151,8 @@ def _mapped(path: Path, doing: str) -> Iterator[None]:
         if cause is None:
             raise
         kind, why = cause
-        raise kind(
-            f"store {path}: {why} (SQLite: {error}) while {doing}; nothing of it was kept, the next run tries again"
-        ) from error
+        then = restore_hint(path) if kind is StoreCorrupt else _NEXT_RUN
+        raise kind(f"store {path}: {why} (SQLite: {error}) while {doing}; {then}") from error
 
 
 @contextmanager
@@ -157,7 +170,7 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
 
     Raises: StoreNewer for a later one, ConfigError for another program's file.
     """
-    with _mapped(path, "opening"):
+    with refusals(path, "opening"):
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (application,) = connection.execute("PRAGMA application_id").fetchone()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Literal
@@ -42,10 +42,10 @@ def put_hours(connection: sqlite3.Connection, rollups: Iterable[tuple[InstanceKe
 
 def minutes_between(
     connection: sqlite3.Connection, start_at_ms: int, end_at_ms: int
-) -> Iterator[tuple[InstanceKey, Rollup]]:
-    """Yield every instance's minutes that start in the half-open span, oldest first."""
-    for key, *row in connection.execute(_BETWEEN, (start_at_ms, end_at_ms)):
-        yield InstanceKey(key), _rollup(row)
+) -> list[tuple[InstanceKey, Rollup]]:
+    """Return every instance's minutes that start in the half-open span, oldest first."""
+    rows = connection.execute(_BETWEEN, (start_at_ms, end_at_ms)).fetchall()
+    return [(InstanceKey(key), _rollup(row)) for key, *row in rows]
 
 
 def of_instance(

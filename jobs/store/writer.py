@@ -118,11 +118,14 @@ def tick_run(
     run_id: str,
     *,
     at_ms: int,
-    instances: int,
+    instances: int | None,
     duration_seconds: float,
     problem: str | None,
 ) -> None:
-    """Note that a run has made one more tick. problem: what is wrong though it goes on, None clears it."""
+    """Note that a run has made one more tick.
+
+    instances: how many it looked at, None where it looks at none. problem: what is wrong though it goes on.
+    """
     connection.execute(
         "UPDATE runs SET ticks = ticks + 1, last_success_at_ms = ?, instances = ?, duration_seconds = ?, problem = ?"
         " WHERE id = ?",
