@@ -9,6 +9,8 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
+from jobs.errors import StoreCorrupt
+
 _DICTIONARY = Path(__file__).with_name("body-dictionary.json").read_bytes()
 
 # chosen: level 3, a window of 8 KiB and a small hash table pack a full report in 12 us; higher levels save 2 % (0003).
@@ -25,7 +27,13 @@ def pack(report: bytes) -> bytes:
 def unpack(stored: bytes) -> bytes:
     """Return the JSON bytes that `pack` was given.
 
-    Raises: zlib.error when the bytes were damaged (they carry a checksum).
+    Raises: StoreCorrupt when the bytes were damaged; they carry a checksum.
     """
     unpacker = zlib.decompressobj(zdict=_DICTIONARY)
-    return unpacker.decompress(stored) + unpacker.flush()
+    try:
+        report = unpacker.decompress(stored)
+    except zlib.error as error:
+        raise StoreCorrupt(f"a kept report is damaged ({error}); `loco-jobs compact` says what to restore") from error
+    if not unpacker.eof:
+        raise StoreCorrupt("a kept report ends too early; `loco-jobs compact` says what to restore")
+    return report
