@@ -36,7 +36,6 @@ _FAILURES = {
 _ERRNO_OUTCOMES = {
     errno.ECONNREFUSED: ConnectivityOutcome.REFUSED,
     errno.ECONNRESET: ConnectivityOutcome.DISCONNECTED,
-    errno.EPIPE: ConnectivityOutcome.DISCONNECTED,
 }
 
 
@@ -206,6 +205,8 @@ class _Dial:
                 self.connection.sendall(answer)
         except BlockingIOError:
             return None
+        except ConnectionError:
+            return self._verdict("reset")
         except OSError as error:
             return _ended_by(error.errno or 0)
         self._received += len(data)
@@ -224,8 +225,8 @@ class _Dial:
         waited = f"no {self._handshake.waiting_for} within {HANDSHAKE_SECONDS} s"
         return Ended(ConnectivityOutcome.TIMEOUT, waited)
 
-    def _verdict(self) -> Ended:
-        """Return what the server said, or failed to say before it hung up or overran the limit."""
+    def _verdict(self, end: str = "closed") -> Ended:
+        """Return what the server said, or failed to say before the connection's end or the limit."""
         handshake = self._handshake
         if handshake.is_done:
             return Ended(ConnectivityOutcome.OK, latency_seconds=time.monotonic() - self._began)
@@ -234,7 +235,7 @@ class _Dial:
         if self._received > MAX_HANDSHAKE_BYTES:
             detail = f"more than {MAX_HANDSHAKE_BYTES} bytes of {handshake.waiting_for}"
             return Ended(ConnectivityOutcome.NOT_RFB, detail)
-        return Ended(ConnectivityOutcome.DISCONNECTED, f"closed before its {handshake.waiting_for}")
+        return Ended(ConnectivityOutcome.DISCONNECTED, f"{end} before its {handshake.waiting_for}")
 
 
 def _ended_by(error: int) -> Ended:

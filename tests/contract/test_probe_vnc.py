@@ -106,7 +106,7 @@ BAD_SERVERS = {
     "banner, then close": (
         lambda connection: connection.sendall(VERSION),
         ConnectivityOutcome.DISCONNECTED,
-        "closed before its security types",
+        "before its security types",
     ),
     "resets": (reset, ConnectivityOutcome.DISCONNECTED, ""),
     "another protocol": (saying(b"HTTP/1.1 400 Bad Request\r\n\r\n"), ConnectivityOutcome.NOT_RFB, "HTTP"),
