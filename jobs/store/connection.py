@@ -80,6 +80,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     """
     if not path.is_file():
         raise StoreError(f"store {path} isn't there yet; a job makes it at its first run")
+    _refuse_remote(path)
     with refusals(path, "opening"):
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro",
