@@ -1,0 +1,123 @@
+"""The WSGI callable: method, route, cache, conditions, compression, headers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from api import routes
+from api.answer import GZIP_MIN_BYTES, Answer
+from api.fleet import Fleet
+from api.follower import Follower
+from api.problem import Problem, ProblemReason, echo, unavailable
+
+Environ = Mapping[str, Any]
+StartResponse = Callable[[str, list[tuple[str, str]]], object]
+
+METHODS = ("GET", "HEAD")
+
+# Everything is ours and on this origin; the page needs no more, and a report's text can't run as script.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+SECURITY_HEADERS = (
+    ("Content-Security-Policy", _POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+)
+
+
+class Application:
+    """Answer every request from the newest snapshot that `follower` has; safe for threads."""
+
+    def __init__(self, follower: Follower, clock_ms: Callable[[], int]) -> None:
+        self._follower = follower
+        self._clock_ms = clock_ms
+        # One fleet's answers by path and variant; replaced whole, so that no thread adds to another fleet's.
+        self._cache: tuple[Fleet | None, dict[tuple[str, str], Answer]] = (None, {})
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        # PEP 3333: the path is bytes that were decoded as latin-1.
+        path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace") or "/"
+        fleet = self._follower.look()
+        try:
+            answer = self._answer(environ, path, fleet)
+        except Problem as problem:
+            answer = problem.answer(path)
+        status, body, headers = _transfer(answer, environ)
+        headers += self._age(answer, fleet)
+        start_response(f"{status.value} {status.phrase}", headers)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+    def _answer(self, environ: Environ, path: str, fleet: Fleet) -> Answer:
+        """Return what the route answers.
+
+        Raises: Problem.
+        """
+        route, variable = routes.find(path)
+        if environ["REQUEST_METHOD"] not in METHODS:
+            raise Problem(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                ProblemReason.METHOD_NOT_ALLOWED,
+                f"method {echo(environ['REQUEST_METHOD'])} isn't allowed; {' and '.join(METHODS)} are",
+                headers=(("Allow", ", ".join(METHODS)),),
+            )
+        if route.needs_store and fleet.snapshot is None:
+            raise unavailable(ProblemReason.STORE_UNREADABLE, fleet.problem)
+        variant = route.variant(environ.get("HTTP_ACCEPT", ""))
+        call = routes.Call(fleet, self._follower, variable, environ.get("QUERY_STRING", ""), variant)
+        return self._cached(path, route, call) if route.is_cached else route.answer(call)
+
+    def _cached(self, path: str, route: routes.Route, call: routes.Call) -> Answer:
+        """Return the answer that this fleet gave at this path before, or make it."""
+        fleet, answers = self._cache
+        if fleet is not call.fleet:
+            answers = {}
+            self._cache = (call.fleet, answers)
+        answer = answers.get((path, call.variant))
+        if answer is None:
+            answer = answers[path, call.variant] = route.answer(call)
+        return answer
+
+    def _age(self, answer: Answer, fleet: Fleet) -> list[tuple[str, str]]:
+        """Return the Age header: seconds since the newest observation, left out while there is none."""
+        at_ms = fleet.observed_at_ms if answer.observed_at_ms is None else answer.observed_at_ms
+        return [] if at_ms is None else [("Age", str(max(0, self._clock_ms() - at_ms) // 1000))]
+
+
+def _transfer(answer: Answer, environ: Environ) -> tuple[HTTPStatus, bytes, list[tuple[str, str]]]:
+    """Return status, body and headers as the request's own headers ask for them."""
+    headers = [
+        ("Cache-Control", "no-cache"),
+        ("Vary", "Accept, Accept-Encoding"),
+        *SECURITY_HEADERS,
+        *answer.headers,
+    ]
+    if answer.status is HTTPStatus.OK:
+        headers.append(("ETag", answer.etag))
+        if _is_known(answer.etag, environ.get("HTTP_IF_NONE_MATCH", "")):
+            return HTTPStatus.NOT_MODIFIED, b"", headers
+    body = answer.body
+    if len(body) > GZIP_MIN_BYTES and answer.is_text and _takes_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
+        body = answer.gzipped
+        headers.append(("Content-Encoding", "gzip"))
+    headers += [("Content-Type", answer.content_type), ("Content-Length", str(len(body)))]
+    return answer.status, body, headers
+
+
+def _is_known(etag: str, if_none_match: str) -> bool:
+    """Tell whether the caller has this body already (RFC 9110 section 13.1.2, weak comparison)."""
+    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+    return "*" in tags or etag.removeprefix("W/") in tags
+
+
+def _takes_gzip(accept_encoding: str) -> bool:
+    """Tell whether gzip is accepted (RFC 9110 section 12.5.3)."""
+    for coding in accept_encoding.lower().split(","):
+        name, _, weight = coding.partition(";")
+        if name.strip() in ("gzip", "*"):
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False

@@ -1,0 +1,161 @@
+"""The fleet as it may be told now: a snapshot and the clock, with what is too old read as unknown. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from api.instants import rfc3339
+from api.snapshot import Report, Snapshot
+from jobs.health.classify import unobserved
+from jobs.health.incident import Incident
+from jobs.health.model import (
+    Assessment,
+    Evidence,
+    FailureClass,
+    Instance,
+    ProbeOutcome,
+    Reason,
+    Severity,
+    Verdict,
+)
+from jobs.store.fleet import Picture, Uptime
+from jobs.store.reader import Latest
+
+# Three ticks of 15 s: architecture section 3 promises a gap of at most 32 s.
+STALE_AFTER_MS = 45_000
+
+COLLECTOR = "collect"
+
+REPORT_STALE = "ReportStale"
+
+OBSERVATION_STALE = "ObservationStale"
+STALE_ADVICE = "See at /api/runs whether the collector runs, and what it says of its last tick."
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One instance as of now.
+
+    verdict, failure_class, reasons, recommendations: of the latest assessment; unknown with its own reason when that
+    is stale or there is none. assessment: the latest one as it was made, however old.
+    report: the last good one.
+    """
+
+    instance: Instance
+    latest: Latest | None
+    report: Report | None
+    incident: Incident | None
+    picture: Picture | None
+    uptime: Uptime | None
+    discovered_at_ms: int
+    is_stale: bool
+    verdict: Verdict
+    failure_class: FailureClass
+    reasons: tuple[Reason, ...]
+    recommendations: tuple[str, ...]
+
+    @property
+    def observed_at_ms(self) -> int | None:
+        """Return when the latest assessment was made."""
+        return self.latest.assessment.observed_at_ms if self.latest else None
+
+    @property
+    def is_report_current(self) -> bool:
+        """Tell whether the report was made for the latest tick: received then, and no repetition of an old one."""
+        if self.latest is None or self.is_stale or self.latest.outcome is not ProbeOutcome.OK:
+            return False
+        return all(reason.code != REPORT_STALE for reason in self.reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Every instance as of now.
+
+    snapshot: None before the store could be read once. problem: why it can't be read now, empty when it can.
+    is_silent: the collector has committed no tick for too long, or never.
+    from_ms, until_ms: the instants between which the clock changes nothing here.
+    """
+
+    snapshot: Snapshot | None
+    problem: str
+    is_silent: bool
+    standings: Mapping[str, Standing]
+    from_ms: int
+    until_ms: int
+
+    def holds(self, snapshot: Snapshot | None, problem: str, now_ms: int) -> bool:
+        """Tell whether `see` would return the same again."""
+        return snapshot is self.snapshot and problem == self.problem and self.from_ms <= now_ms < self.until_ms
+
+    @property
+    def observed_at_ms(self) -> int | None:
+        """Return the newest observation of all."""
+        return self.snapshot.observed_at_ms if self.snapshot else None
+
+
+def see(snapshot: Snapshot | None, problem: str, now_ms: int) -> Fleet:
+    """Return the fleet as of `now_ms`."""
+    if snapshot is None:
+        return Fleet(None, problem, True, {}, now_ms, now_ms + STALE_AFTER_MS)  # noqa: FBT003 - is_silent
+    ticked_at_ms = snapshot.last_successes.get(COLLECTOR)
+    instants = [row.assessment.observed_at_ms for row in snapshot.latest.values()]
+    if ticked_at_ms is not None:
+        instants.append(ticked_at_ms)
+    return Fleet(
+        snapshot,
+        problem,
+        ticked_at_ms is None or is_stale(ticked_at_ms, now_ms),
+        {public_id: _standing(snapshot, instance, now_ms) for public_id, instance in snapshot.instances.items()},
+        now_ms,
+        _next_change_ms(instants, now_ms),
+    )
+
+
+def is_stale(at_ms: int, now_ms: int) -> bool:
+    """Tell whether an observation says nothing about now; one from the future is as doubtful as an old one."""
+    return not at_ms - STALE_AFTER_MS <= now_ms <= at_ms + STALE_AFTER_MS
+
+
+def _next_change_ms(instants: list[int], now_ms: int) -> int:
+    """Return the first instant after `now_ms` at which `is_stale` differs for one of `instants`."""
+    turns = (turn for at_ms in instants for turn in (at_ms - STALE_AFTER_MS, at_ms + STALE_AFTER_MS + 1))
+    return min((turn for turn in turns if turn > now_ms), default=now_ms + STALE_AFTER_MS)
+
+
+def _standing(snapshot: Snapshot, instance: Instance, now_ms: int) -> Standing:
+    """Return one instance as of `now_ms`."""
+    key = instance.key
+    latest = snapshot.latest.get(key)
+    stale = latest is not None and is_stale(latest.assessment.observed_at_ms, now_ms)
+    if latest is None:
+        told = unobserved(instance, at_ms=snapshot.discovered[key])
+    else:
+        told = _outdated(latest.assessment) if stale else latest.assessment
+    return Standing(
+        instance=instance,
+        latest=latest,
+        report=snapshot.reports.get(key),
+        incident=snapshot.incidents.get(key),
+        picture=snapshot.pictures.get(key),
+        uptime=snapshot.uptimes.get(key),
+        discovered_at_ms=snapshot.discovered[key],
+        is_stale=stale,
+        verdict=told.verdict,
+        failure_class=told.failure_class,
+        reasons=told.reasons,
+        recommendations=told.recommendations,
+    )
+
+
+def _outdated(made: Assessment) -> Assessment:
+    """Return what may be said of an instance whose latest assessment is stale."""
+    evidence = Evidence("observed at", rfc3339(made.observed_at_ms), witness="api")
+    return Assessment(
+        made.key,
+        made.observed_at_ms,
+        Verdict.UNKNOWN,
+        FailureClass.NONE,
+        (Reason(OBSERVATION_STALE, FailureClass.NONE, Severity.UNKNOWN, (evidence,)),),
+        (STALE_ADVICE,),
+    )

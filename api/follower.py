@@ -1,0 +1,120 @@
+"""Following one store file: its newest snapshot, and queries, for several threads over one read-only connection."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from api.fleet import Fleet, see
+from api.snapshot import Snapshot, load
+from jobs.errors import JobError, StoreCorrupt
+from jobs.store.connection import open_reader, reading
+
+Found = TypeVar("Found")
+
+# chosen: a commit holds readers off for milliseconds; a longer wait would only delay an answer that can say its age.
+BUSY_TIMEOUT_MS = 250
+
+
+class Follower:
+    """Keep the newest snapshot of a store that may not be there yet, may be replaced, and may refuse for a while.
+
+    A store that refuses leaves the last snapshot in place; `Fleet.problem` says why.
+    """
+
+    def __init__(self, path: Path, clock_ms: Callable[[], int]) -> None:
+        self._path = path
+        self._clock_ms = clock_ms
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._data_version: int | None = None
+        self._snapshot: Snapshot | None = None
+        self._fleet = see(None, "", clock_ms())
+
+    def look(self) -> Fleet:
+        """Return the fleet as of now; never raises. Cost: 20 us when nothing moved.
+
+        While another thread reads the store, the fleet that it last saw is returned at once.
+        """
+        if not self._lock.acquire(blocking=self._fleet.snapshot is None):
+            return self._fleet
+        try:
+            return self._refreshed()
+        finally:
+            self._lock.release()
+
+    def query(self, ask: Callable[[sqlite3.Connection], Found]) -> Found:
+        """Return what `ask` reads in one transaction.
+
+        Raises: JobError when the store can't be read.
+        """
+        with self._lock:
+            connection = self._opened()
+            with reading(connection):
+                return ask(connection)
+
+    def close(self) -> None:
+        """Close the file; a later look opens it again."""
+        with self._lock:
+            self._drop()
+
+    def _refreshed(self) -> Fleet:
+        """Return the fleet as of now, and keep it."""
+        problem = ""
+        try:
+            self._snapshot = self._newest()
+        except JobError as error:
+            self._drop()
+            problem = str(error)
+        now_ms = self._clock_ms()
+        if not self._fleet.holds(self._snapshot, problem, now_ms):
+            self._fleet = see(self._snapshot, problem, now_ms)
+        return self._fleet
+
+    def _newest(self) -> Snapshot:
+        """Return the snapshot of now, the same one when no other connection has committed since."""
+        connection = self._opened()
+        with reading(connection):
+            (data_version,) = connection.execute("PRAGMA data_version").fetchone()
+            if self._snapshot is not None and data_version == self._data_version:
+                return self._snapshot
+            # Another file may hold another fleet under the same revision.
+            previous = None if self._data_version is None else self._snapshot
+            try:
+                snapshot = load(connection, previous)
+            except (msgspec.MsgspecError, ValueError) as error:
+                raise StoreCorrupt(f"store {self._path}: a row can't be read ({error}); see its backup file") from error
+        self._data_version = data_version
+        return snapshot
+
+    def _opened(self) -> sqlite3.Connection:
+        """Return a connection to the file that the path names now."""
+        file = _identity(self._path)
+        if self._connection is not None and file == self._file:
+            return self._connection
+        self._drop()
+        connection = open_reader(self._path)
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        self._connection, self._file = connection, file
+        return connection
+
+    def _drop(self) -> None:
+        """Close the connection; the next look opens a new one."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = self._file = self._data_version = None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells this file from another one of the same name, None when there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,139 @@
+"""The fleet for Prometheus: one custom collector over the snapshot; docs/metrics.md has a row a metric.
+
+No uid, run id or message is ever a label: a fleet of 1,000 stays below 20 series an instance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.exposition import generate_latest as plain_text
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE_OPEN_METRICS
+from prometheus_client.openmetrics.exposition import generate_latest as open_metrics_text
+from prometheus_client.registry import Collector
+
+from agent.report import Block, HealthReport
+from api.fleet import Fleet, Standing
+from api.snapshot import Snapshot
+from jobs.health.model import Verdict
+
+CHECKS = ("qemu", "video", "screen", "audio", "performance", "network", "sessions", "clients")
+
+INSTANCE = ("namespace", "pod")
+
+
+def exposition(fleet: Fleet, snapshot: Snapshot, *, is_open_metrics: bool) -> tuple[bytes, str]:
+    """Return the exposition and its content type. Cost: about 0.15 ms an instance."""
+    collector = FleetCollector(fleet, snapshot)
+    if is_open_metrics:
+        return open_metrics_text(collector), CONTENT_TYPE_OPEN_METRICS  # type: ignore[no-untyped-call]
+    return plain_text(collector), CONTENT_TYPE_PLAIN_0_0_4
+
+
+class FleetCollector(Collector):
+    """Turn one fleet into metric families, as often as it is asked."""
+
+    def __init__(self, fleet: Fleet, snapshot: Snapshot) -> None:
+        self._fleet = fleet
+        self._snapshot = snapshot
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family, also one without samples, so that its name is always there."""
+        standings = list(self._fleet.standings.values())
+        yield _gauge("loco_build_info", "Version of the API; always 1", ("version",), [((version("loco-health"),), 1)])
+        yield from _instances(standings)
+        yield from _runs(self._snapshot)
+        yield _gauge("loco_store_size_bytes", "Size of the store's file", (), [((), self._snapshot.size_bytes)])
+
+
+Sample = tuple[tuple[str, ...], float]
+
+
+def _gauge(name: str, text: str, labels: tuple[str, ...], samples: Iterable[Sample]) -> Metric:
+    """Return one family of gauges."""
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for values, value in samples:
+        family.add_metric(values, value)
+    return family
+
+
+def _instances(standings: list[Standing]) -> Iterator[Metric]:
+    """Yield the families that have samples for each instance."""
+    yield _gauge(
+        "loco_instance_info",
+        "One for each instance of the inventory; id is its public id",
+        (*INSTANCE, "id", "source"),
+        [((*_labels(s), s.instance.public_id, s.instance.source), 1) for s in standings],
+    )
+    yield _gauge(
+        "loco_instance_verdict",
+        "State set: 1 for the verdict of now, 0 for the others",
+        (*INSTANCE, "verdict"),
+        [((*_labels(s), verdict), s.verdict is verdict) for s in standings for verdict in Verdict],
+    )
+    yield _gauge(
+        "loco_instance_check_success",
+        "1 when the agent's check measured, 0 when it couldn't; of the latest report, absent without one",
+        (*INSTANCE, "check"),
+        [((*_labels(s), check), is_ok) for s in standings for check, is_ok in _checks(s)],
+    )
+    yield _gauge(
+        "loco_instance_last_report_timestamp_seconds",
+        "When the last good report was received; absent before the first",
+        INSTANCE,
+        [(_labels(s), s.latest.report_at_ms / 1000) for s in standings if s.latest and s.latest.report_at_ms],
+    )
+    yield _gauge(
+        "loco_instance_probe_duration_seconds",
+        "How long the latest attempt to fetch a report took",
+        INSTANCE,
+        [(_labels(s), s.latest.probe_seconds) for s in standings if s.latest],
+    )
+    yield _gauge(
+        "loco_incident_open",
+        "1 for each reason that an open incident has had so far",
+        (*INSTANCE, "reason"),
+        [((*_labels(s), code), 1) for s in standings if s.incident for code in s.incident.codes],
+    )
+
+
+def _runs(snapshot: Snapshot) -> Iterator[Metric]:
+    """Yield the families that tell whether the monitor itself is alive."""
+    yield _gauge(
+        "loco_run_last_success_timestamp_seconds",
+        "When the command last committed a tick; alert on its age",
+        ("command",),
+        [((command,), at_ms / 1000) for command, at_ms in sorted(snapshot.last_successes.items())],
+    )
+    yield _gauge(
+        "loco_run_duration_seconds",
+        "How long the newest run's last tick took",
+        ("command",),
+        [((r.command,), r.duration_seconds) for r in snapshot.runs.values() if r.duration_seconds is not None],
+    )
+    yield _gauge(
+        "loco_run_instances",
+        "How many instances the newest run's last tick covered",
+        ("command",),
+        [((r.command,), r.instances) for r in snapshot.runs.values() if r.instances is not None],
+    )
+
+
+def _labels(standing: Standing) -> tuple[str, str]:
+    """Return namespace and pod, which the key is made of."""
+    namespace, _, pod = standing.instance.key.partition("/")
+    return namespace, pod
+
+
+def _checks(standing: Standing) -> Iterator[tuple[str, bool]]:
+    """Yield each check of the latest report with whether it measured."""
+    if standing.report is None or not standing.is_report_current:
+        return
+    report: HealthReport = standing.report.fields
+    for check in CHECKS:
+        block: Block | None = getattr(report, check)
+        if block is not None:
+            yield check, block.error is None

@@ -1,0 +1,136 @@
+"""The command line and the HTTP server: waitress with its limits set, and problem details for what it refuses."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+from http import HTTPStatus
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+from waitress.channel import HTTPChannel
+from waitress.server import BaseWSGIServer, create_server
+from waitress.task import ErrorTask
+
+from agent.commandline import CONTEXT_SETTINGS, start_logging
+from api.app import Application
+from api.follower import Follower
+from api.instants import now_ms
+from api.problem import Problem, ProblemReason
+
+log = logging.getLogger(__name__)
+
+# chosen, each far above what a browser or a scraper sends, and low enough that 200 of them fit a small pod.
+LIMITS = {
+    "threads": 4,
+    "connection_limit": 200,
+    "channel_timeout": 30,
+    "max_request_header_size": 16 * 1024,
+    "max_request_body_size": 4 * 1024,
+}
+
+
+class ProblemTask(ErrorTask):  # type: ignore[misc]
+    """Answer what waitress itself refuses (and a bug of ours) as every other problem is answered."""
+
+    def execute(self) -> None:
+        """Write the problem and close the connection."""
+        status = HTTPStatus(self.request.error.code)
+        reason = (
+            ProblemReason.INTERNAL_ERROR if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ProblemReason.BAD_REQUEST
+        )
+        answer = Problem(status, reason, f"{self.request.error.body.strip()}; nothing was done").answer("")
+        self.status = f"{status.value} {status.phrase}"
+        self.response_headers.append(("Content-Type", answer.content_type))
+        self.set_close_on_finish()
+        self.content_length = len(answer.body)
+        self.write(answer.body)
+
+
+class ProblemChannel(HTTPChannel):  # type: ignore[misc]
+    """A connection whose refusals are problem details."""
+
+    error_task_class = ProblemTask
+
+
+def _address(_: click.Context, __: click.Parameter, value: str) -> tuple[str, int]:
+    """Return `HOST:PORT` as (host, port); an IPv6 host stands in brackets."""
+    host, _colon, port = value.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit() and int(port) <= 65535):
+        raise click.BadParameter(f"{value!r} is no HOST:PORT with a port from 0 to 65535; nothing was started")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+@click.command(context_settings=CONTEXT_SETTINGS)
+@click.option(
+    "--store",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="LOCO_STORE",
+    show_envvar=True,
+    required=True,
+    help="The SQLite file that the jobs write; it may come later.",
+)
+@click.option(
+    "--listen",
+    callback=_address,
+    metavar="HOST:PORT",
+    envvar="LOCO_API_LISTEN",
+    show_envvar=True,
+    default="127.0.0.1:3000",
+    help="Where to listen; port 0 takes a free one and logs it.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+    envvar="LOCO_LOG_LEVEL",
+    show_envvar=True,
+    default="info",
+    help="Least level that is logged, as JSON lines on stderr.",
+)
+def serve(*, store: Path, listen: tuple[str, int], log_level: str) -> None:
+    """Serve what the store knows, read-only, over HTTP.
+
+    Example: python -m api --store loco.db --listen 127.0.0.1:3000
+    """
+    start_logging(log_level)
+    signal.signal(signal.SIGTERM, _leave)
+    follower = Follower(store, now_ms)
+    server = open_server(Application(follower, now_ms), _bound(*listen))
+    log.info(
+        "listening", extra={"host": server.effective_host, "port": int(server.effective_port), "store": str(store)}
+    )
+    server.run()
+    server.close()
+    follower.close()
+    log.info("stopped")
+
+
+def open_server(application: Application, listener: socket.socket) -> BaseWSGIServer:
+    """Return a waitress server on a bound socket, with the limits of this API."""
+    server = create_server(application, sockets=[listener], ident=None, clear_untrusted_proxy_headers=True, **LIMITS)
+    server.channel_class = ProblemChannel
+    return server
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Return a listening socket.
+
+    Raises: click.UsageError (exit 2) with one sentence.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise click.UsageError(
+            f"can't listen on {host}:{port}: {why}; name another address with --listen; nothing was started"
+        ) from error
+
+
+def _leave(signal_number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature of a handler
+    """End the server's loop: waitress takes SystemExit as the wish to stop."""
+    sys.exit(0)

@@ -1,0 +1,109 @@
+"""Everything that the store knows at one revision, as one value that threads may share."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from agent.report import HealthReport, ReportInvalid, decode
+from jobs.health.incident import Incident
+from jobs.health.model import Instance, InstanceKey
+from jobs.store import fleet, reader
+from jobs.store.fleet import Picture, Uptime
+from jobs.store.reader import Latest, Run
+
+# architecture section 8 has the last hour; the seed's slaScore names no window.
+UPTIME_WINDOW_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The last good report twice: as it was received, for programs, and by its fields, for our views."""
+
+    received: Any
+    fields: HealthReport
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One revision of the store; instances by public id, in the order that people read them.
+
+    last_successes: when each command last committed a tick.
+    uptimes: over the hour before the newest observation, so that they move with the revision only.
+    """
+
+    revision: int
+    instances: Mapping[str, Instance]
+    latest: Mapping[InstanceKey, Latest]
+    reports: Mapping[InstanceKey, Report]
+    incidents: Mapping[InstanceKey, Incident]
+    discovered: Mapping[InstanceKey, int]
+    pictures: Mapping[InstanceKey, Picture]
+    uptimes: Mapping[InstanceKey, Uptime]
+    runs: Mapping[str, Run]
+    last_successes: Mapping[str, int]
+    size_bytes: int
+    observed_at_ms: int | None
+
+
+def load(connection: sqlite3.Connection, previous: Snapshot | None) -> Snapshot:
+    """Return the snapshot of now; the runs alone are read again when the revision hasn't moved.
+
+    A lease renewal or a tick over an empty fleet changes no revision, yet its run is alive.
+    """
+    runs = {run.command: run for run in reader.last_runs(connection)}
+    last_successes = fleet.last_successes(connection)
+    revision = reader.revision(connection)
+    if previous is not None and previous.revision == revision:
+        return replace(previous, runs=runs, last_successes=last_successes)
+    latest = reader.latest(connection)
+    observed_at_ms = max((row.assessment.observed_at_ms for row in latest.values()), default=None)
+    return Snapshot(
+        revision=revision,
+        instances=_by_public_id(reader.inventory(connection)),
+        latest=latest,
+        reports={key: report for key, row in latest.items() if (report := _report(row.report)) is not None},
+        incidents=reader.open_incidents(connection),
+        discovered=fleet.discovered(connection),
+        pictures=fleet.pictures(connection),
+        uptimes=fleet.uptimes(connection, since_ms=(observed_at_ms or 0) - UPTIME_WINDOW_MS),
+        runs=runs,
+        last_successes=last_successes,
+        size_bytes=fleet.size_bytes(connection),
+        observed_at_ms=observed_at_ms,
+    )
+
+
+def _by_public_id(instances: list[Instance]) -> dict[str, Instance]:
+    """Return the instances by public id, `instance-2` before `instance-10`."""
+    return {i.public_id: i for i in sorted(instances, key=lambda i: _natural(i.public_id))}
+
+
+def _natural(text: str) -> tuple[str, int, str]:
+    """Return a sort key that reads a trailing ordinal as a number."""
+    stem = text.rstrip("0123456789")
+    ordinal = text[len(stem) :]
+    return stem, int(ordinal) if ordinal else -1, text
+
+
+def _report(body: bytes | None) -> Report | None:
+    """Return the report, or None where there is none.
+
+    An unknown field may hold what the contract's decoder skips and JSON can't carry on (a lone surrogate, 1e999);
+    then the known fields stand for the whole.
+    """
+    if body is None:
+        return None
+    try:
+        fields = decode(body)
+    except ReportInvalid:
+        return None
+    try:
+        received = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        received = msgspec.to_builtins(fields)
+    return Report(received, fields)
