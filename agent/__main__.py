@@ -9,8 +9,8 @@ from agent.commandline import LazyGroup, run
 group = LazyGroup(
     "loco-agent",
     {
-        "serve": "agent.server:serve",
-        "report": "agent.collect:report",
+        "serve": "agent.commands:serve",
+        "report": "agent.commands:report",
         "decoy": "agent.decoy.commands:decoy",
     },
     help="Measure one QEMU instance and report its health on :8080.",

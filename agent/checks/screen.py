@@ -1,0 +1,110 @@
+"""What does the guest show, and does it move?"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from agent.png import Picture, largest_colour_ratio, parse_ppm, picture_hash, single_colour, thumbnail
+from agent.qmp import Qmp
+from agent.report import Screen
+
+# chosen: a screen frozen for 20 s must be known within 30 s, so dumps are 3 s apart while they are cheap;
+# a dump may take QEMU 1/300 of its time (720x400 took 2 ms), so a dear one waits, up to 15 s.
+_DUMP_PAUSE_RATIO = 300
+_MAX_PAUSE_SECONDS = 15.0
+# chosen: a thumbnail costs 4 ms and people look at it, so it follows more slowly than the hash.
+_THUMBNAIL_PAUSE_SECONDS = 15.0
+
+# The number that QEMU knows our file by; the monitor is ours alone, so no one else takes it.
+_FDSET = 7
+
+
+class ScreenCheck:
+    """Pictures from QMP screendump, written into memory that is handed to QEMU: no folder is shared, no disk written.
+
+    thumbnail: a PNG and the hash of the picture that it shows, swapped as one; empty until there is one.
+    """
+
+    def __init__(self, qmp: Qmp | None) -> None:
+        self._qmp = qmp
+        self._file = _MemoryFile()
+        self._handed_over_to = -1
+        self._next_dump_at = 0.0
+        self._next_thumbnail_at = 0.0
+        self._hash = ""
+        self._changed_at: float | None = None
+        self._dumps = 0
+        self._block = Screen(error="no picture yet")
+        self.thumbnail = (b"", "")
+
+    def measure(self) -> Screen:
+        """Return the block of the latest dump. Raises: QmpError, PictureInvalid."""
+        if self._qmp is None:
+            return Screen(error="no QMP socket is configured")
+        if time.monotonic() >= self._next_dump_at:
+            started_at = time.monotonic()
+            picture = parse_ppm(self._dump(self._qmp))
+            now = time.monotonic()
+            self._next_dump_at = now + min((now - started_at) * _DUMP_PAUSE_RATIO, _MAX_PAUSE_SECONDS)
+            self._block = self._judge(picture, now)
+        return self._block
+
+    def _dump(self, qmp: Qmp) -> bytes:
+        """Return the bytes of one dump."""
+        self._file.empty()
+        if self._handed_over_to != qmp.connections:
+            qmp.execute("add-fd", {"fdset-id": _FDSET}, fds=[self._file.write_only])
+            self._handed_over_to = qmp.connections
+        qmp.execute("screendump", {"filename": f"/dev/fdset/{_FDSET}"})
+        return self._file.read()
+
+    def _judge(self, picture: Picture, now: float) -> Screen:
+        digest = picture_hash(picture)
+        if digest != self._hash:
+            self._hash, self._changed_at = digest, now
+            self._dumps += 1
+        still_seconds = now - (self._changed_at or now)
+        colour = single_colour(picture)
+        if now >= self._next_thumbnail_at and digest != self.thumbnail[1]:
+            self._next_thumbnail_at = now + _THUMBNAIL_PAUSE_SECONDS
+            self.thumbnail = thumbnail(picture), digest
+        return Screen(
+            width=picture.width,
+            height=picture.height,
+            hash=digest,
+            still_seconds=round(still_seconds, 1),
+            largest_colour_ratio=1.0 if colour else largest_colour_ratio(picture),
+            verdict=verdict(colour, still_seconds, pictures=self._dumps),
+        )
+
+
+def verdict(colour: bytes | None, still_seconds: float, *, pictures: int) -> str | None:
+    """Return the word for a picture; None while one picture can't tell motion from stillness.
+
+    colour: of a picture that has only one. pictures: how many different ones have been seen.
+    """
+    if colour is not None:
+        return "single-colour" if any(colour) else "blank"
+    if still_seconds > 0:
+        return "still"
+    return "moving" if pictures > 1 else None
+
+
+class _MemoryFile:
+    """A file without a name; QEMU gets a descriptor that can only write."""
+
+    def __init__(self) -> None:
+        self._descriptor = os.memfd_create("screen")
+        # QEMU matches the access mode of a descriptor exactly (monitor/fds.c), and a memfd is born read-write.
+        self.write_only = os.open(f"/proc/self/fd/{self._descriptor}", os.O_WRONLY)
+
+    def empty(self) -> None:
+        os.ftruncate(self._descriptor, 0)
+        os.lseek(self.write_only, 0, os.SEEK_SET)  # the position is shared with QEMU's copy
+
+    def read(self) -> bytes:
+        size = os.fstat(self._descriptor).st_size
+        data = os.pread(self._descriptor, size, 0)
+        self.empty()
+        return data

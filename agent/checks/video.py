@@ -1,0 +1,156 @@
+"""Would a viewer get a picture, and how many a second?"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from agent.burst import count_frames
+from agent.qmp import Qmp, QmpError
+from agent.report import Video
+from agent.settings import Settings
+
+# chosen: a burst takes a viewer's share of QEMU for a second, so one in fifteen.
+_BURST_PAUSE_SECONDS = 15.0
+
+# proc(5), /proc/net/tcp: socket state 0A is LISTEN.
+_LISTEN = "0A"
+
+# x11vnc(1): without -shared it serves one viewer, without -forever (or -many) it ends with its first.
+_X11VNC_NEEDS = ({"-shared"}, {"-forever", "-many"})
+_X11VNC_PASSWORDS = frozenset({"-passwd", "-passwdfile", "-rfbauth", "-usepw", "-unixpw", "-unixpw_nis", "-accept"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """What one more shared viewer would do: throw nobody out and need no password (True), harm (False), unknown (None).
+
+    is_alive: whether the server's own process has just answered for it.
+    """
+
+    is_shareable: bool | None
+    reason: str = ""
+    is_alive: bool | None = None
+
+
+class VideoCheck:
+    """The VNC server: listens, may be dialled, paints.
+
+    vnc_available: the last burst's handshake held; where nobody may dial, the monitor's answer stands for it;
+    where nobody answers either, it is unknown. A stopped QEMU still listens, so listening alone proves nothing.
+    """
+
+    def __init__(self, settings: Settings, qmp: Qmp | None) -> None:
+        self._host, self._port = settings.vnc_address
+        self._qmp = qmp
+        self._next_look_at = 0.0
+        display = f":{self._port - 5900}" if self._port >= 5900 else None
+        self._place = Video(vnc_port=self._port, display=display)
+        self._latest = self._place
+
+    def measure(self) -> Video:
+        """Return the block: whether it listens is looked at each time, all else every 15 s."""
+        if not is_listening(self._port):
+            self._next_look_at = 0.0
+            error = f"nothing listens on port {self._port}"
+            return msgspec.structs.replace(self._place, vnc_available=False, display_active=False, error=error)
+        now = time.monotonic()
+        if now >= self._next_look_at:
+            self._next_look_at = now + _BURST_PAUSE_SECONDS
+            self._latest = self._look()
+        return self._latest
+
+    def _look(self) -> Video:
+        try:
+            sharing = self._sharing()
+        except QmpError as error:
+            self._next_look_at = 0.0
+            sharing = Sharing(is_shareable=None, reason=f"QMP: {error}")
+        if not sharing.is_shareable:
+            return msgspec.structs.replace(
+                self._place,
+                vnc_available=sharing.is_alive,
+                shareable=sharing.is_shareable,
+                error=f"not dialled: {sharing.reason}",
+            )
+        checked_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        burst = count_frames(self._host, self._port)
+        return msgspec.structs.replace(
+            self._place,
+            vnc_available=burst.is_available,
+            display_active=burst.width > 0 if burst.is_available else None,
+            estimated_frame_rate=burst.frames_per_second,
+            shareable=True,
+            width=burst.width or None,
+            height=burst.height or None,
+            frame_rate_checked_at=checked_at,
+            error=burst.error,
+        )
+
+    def _sharing(self) -> Sharing:
+        """Ask QEMU's monitor whose port it is; one that isn't QEMU's may be x11vnc's. Raises: QmpError."""
+        servers = self._qmp.execute("query-vnc-servers") if self._qmp else []
+        for server in servers:
+            places = [place for place in server["server"] if place["service"] == str(self._port)]
+            if places:
+                return qemu_sharing({server["auth"], *(place["auth"] for place in places)})
+        return x11vnc_sharing(_command_line("x11vnc"))
+
+
+def qemu_sharing(authentications: set[str]) -> Sharing:
+    """Return what QEMU does with a shared viewer.
+
+    Every share policy lets one in beside others or, under an exclusive viewer, turns it away (QEMU, ui/vnc.c,
+    protocol_client_init); so the password alone decides.
+    """
+    needed = authentications - {"none"}
+    if needed:
+        return Sharing(
+            is_shareable=False, reason=f"QEMU asks for authentication ({', '.join(sorted(needed))})", is_alive=True
+        )
+    return Sharing(is_shareable=True, is_alive=True)
+
+
+def x11vnc_sharing(arguments: list[str] | None) -> Sharing:
+    """Return what an x11vnc with this command line does with a shared viewer; None: no such process is seen."""
+    if arguments is None:
+        return Sharing(is_shareable=None, reason="neither QEMU's monitor nor a visible x11vnc knows this port")
+    given = set(arguments)
+    if given & _X11VNC_PASSWORDS:
+        return Sharing(is_shareable=False, reason="x11vnc asks for a password or a person's consent")
+    if not all(given & alternatives for alternatives in _X11VNC_NEEDS):
+        return Sharing(is_shareable=False, reason="x11vnc runs without -shared and -forever")
+    return Sharing(is_shareable=True)
+
+
+def is_listening(port: int) -> bool:
+    """Tell whether a TCP socket of this network namespace listens on the port, whatever the address."""
+    end = f":{port:04X}"
+    for table in ("tcp", "tcp6"):
+        try:
+            lines = Path("/proc/net", table).read_text(encoding="ascii").splitlines()
+        except FileNotFoundError:
+            continue  # a kernel without IPv6
+        if any(end in line and _is_listener(line.split(), end) for line in lines):
+            return True
+    return False
+
+
+def _is_listener(fields: list[str], end: str) -> bool:
+    return fields[1].endswith(end) and fields[3] == _LISTEN
+
+
+def _command_line(name: str) -> list[str] | None:
+    """Return the arguments of the first process with that executable, or None."""
+    for process in psutil.process_iter(["name"]):
+        if process.info["name"] == name:
+            try:
+                return process.cmdline()
+            except psutil.Error:
+                break
+    return None

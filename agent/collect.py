@@ -1,0 +1,158 @@
+"""Rounds of checks, and the report that they make."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import msgspec
+
+from agent.checker import Check, Checker
+from agent.checks.audio import AudioCheck
+from agent.checks.clients import ClientsCheck
+from agent.checks.network import NetworkCheck
+from agent.checks.performance import PerformanceCheck
+from agent.checks.process import QemuProcess
+from agent.checks.qemu import QemuCheck
+from agent.checks.screen import ScreenCheck
+from agent.checks.sessions import SessionsCheck
+from agent.checks.video import VideoCheck
+from agent.qmp import Qmp
+from agent.report import (
+    SCHEMA_VERSION,
+    Agent,
+    Audio,
+    Clients,
+    HealthReport,
+    Network,
+    Performance,
+    Qemu,
+    Screen,
+    Sessions,
+    Video,
+)
+from agent.settings import Settings
+
+# architecture: cheap checks every 3 s; the dear ones keep their own longer pauses.
+ROUND_SECONDS = 3.0
+# issue: a hung check delays the report by no more.
+_WAIT_SECONDS = 1.0
+
+
+class Rounds:
+    """All checks of one instance, run every 3 s; `report` is always the latest complete one and costs nothing.
+
+    screen, clients: the two checks that the server also talks to.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        qmp = Qmp(settings.qmp_socket) if settings.qmp_socket else None
+        process = QemuProcess(settings)
+        self.screen, self.clients = ScreenCheck(qmp), ClientsCheck()
+        self._qmp = qmp
+        self._qemu = QemuCheck(process, qmp)
+        self._started_at = self._round_ended_at = time.monotonic()
+        self._identity = Agent(
+            version=version("loco-health"),
+            pod=settings.pod or None,
+            uid=settings.pod_uid or None,
+            boot_id=os.urandom(8).hex(),
+            sequence=0,
+            uptime_seconds=0.0,
+        )
+        checks = (
+            Check("qemu", self._qemu.measure, Qemu, 3.0),
+            Check("network", NetworkCheck(settings).measure, Network, 2.0),
+            Check("performance", PerformanceCheck(process).measure, Performance, 2.0),
+            Check("sessions", SessionsCheck(qmp).measure, Sessions, 3.0),
+            Check("audio", AudioCheck(settings).measure, Audio, 3.0),
+            Check("screen", self.screen.measure, Screen, 6.0),
+            Check("video", VideoCheck(settings, qmp).measure, Video, 8.0),
+            Check("clients", self.clients.measure, Clients, 2.0),
+        )
+        self.checkers = {check.name: Checker(check) for check in checks}
+        self._report = self._compose(sequence=0)
+
+    @property
+    def sequence(self) -> int:
+        """Return the number of finished rounds."""
+        return self._identity.sequence
+
+    def seconds_since_round(self) -> float:
+        """Return for how long no round has ended, the start counted as one."""
+        return time.monotonic() - self._round_ended_at
+
+    def open(self) -> None:
+        """Start the checks' threads and the rounds; they end with the process."""
+        for checker in self.checkers.values():
+            checker.open()
+        threading.Thread(target=self._serve, name="rounds", daemon=True).start()
+
+    def report(self) -> HealthReport:
+        """Return the latest report with the time and uptime of now."""
+        report = self._report
+        uptime_seconds = round(time.monotonic() - self._started_at, 1)
+        assert report.agent is not None  # noqa: S101 - every report of ours says who made it
+        agent = msgspec.structs.replace(report.agent, uptime_seconds=uptime_seconds)
+        return msgspec.structs.replace(report, timestamp=_now(), agent=agent)
+
+    def run_round(self) -> None:
+        """Ask every check that isn't still at work, wait for a second at most, publish what is known."""
+        if self._qmp:
+            self._qmp.new_round()
+        for checker in self.checkers.values():
+            checker.start()
+        deadline = time.monotonic() + _WAIT_SECONDS
+        for checker in self.checkers.values():
+            checker.wait(deadline)
+        self._report = self._compose(sequence=self.sequence + 1)
+        self._round_ended_at = time.monotonic()
+
+    def _serve(self) -> None:
+        due_at = time.monotonic()
+        while True:
+            self.run_round()
+            due_at = max(due_at + ROUND_SECONDS, time.monotonic())
+            time.sleep(due_at - time.monotonic())
+
+    def _compose(self, *, sequence: int) -> HealthReport:
+        self._identity = msgspec.structs.replace(self._identity, sequence=sequence)
+        blocks = {name: checker.block() for name, checker in self.checkers.items()}
+        report = HealthReport(
+            timestamp=_now(),
+            overall_status="unknown",
+            # A block that is overdue was never checked, and nothing is concluded from the one before it.
+            qemu_healthy=self._qemu.is_healthy if blocks["qemu"].checked_at else None,
+            schema_version=SCHEMA_VERSION,
+            agent=self._identity,
+        )
+        report = msgspec.structs.replace(report, **blocks)
+        return msgspec.structs.replace(report, overall_status=overall_status(report))
+
+
+def overall_status(report: HealthReport) -> str:
+    """Return the agent's own word for its instance.
+
+    Without QEMU or its picture an instance is unhealthy; without sound, network or a running guest it is degraded.
+    What an instance isn't set up with counts neither way; a fact that should be known and isn't makes it unknown.
+    """
+    essential = [report.qemu_healthy, report.video and report.video.vnc_available]
+    beside = [
+        report.qemu and (None if report.qemu.run_state is None else report.qemu.run_state == "running"),
+        report.audio and report.audio.pulse_running,
+        report.audio and (None if report.audio.muted is None else not report.audio.muted),
+        report.network and report.network.bridge_up,
+        report.network and report.network.tap_up,
+    ]
+    if False in essential:
+        return "unhealthy"
+    if None in essential:
+        return "unknown"
+    return "degraded" if False in beside else "healthy"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

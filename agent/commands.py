@@ -1,0 +1,51 @@
+"""The agent's own commands."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from typing import Any
+
+import click
+
+from agent.collect import Rounds
+from agent.commandline import start_logging
+from agent.routes import Routes
+from agent.server import Server
+from agent.settings import Settings, setting_options
+
+_log = logging.getLogger(__name__)
+
+
+class ListenFailed(click.ClickException):
+    """The address can't be had."""
+
+    exit_code = 2
+
+
+@click.command()
+@setting_options
+@click.option(
+    "--log-level",
+    envvar="LOCO_LOG_LEVEL",
+    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+    default="info",
+)
+def serve(log_level: str, **values: Any) -> None:  # noqa: ANN401 - click's values are those of Settings
+    """Measure the instance in rounds and serve the report until SIGTERM.
+
+    Example: LOCO_QEMU_PID_FILE=/run/loco/qemu.pid loco-agent serve --listen 0.0.0.0:8080
+    """
+    settings = Settings(**values)
+    rounds = Rounds(settings)
+    try:
+        server = Server(settings.listen, Routes(rounds))
+    except OSError as error:
+        place = ":".join(map(str, settings.listen))
+        raise ListenFailed(f"cannot listen on {place}: {error.strerror}; nothing was started") from error
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    rounds.open()
+    start_logging(log_level)
+    _log.info("agent started", extra={"listen": ":".join(map(str, server.address)), "pod": settings.pod})
+    server.serve()

@@ -1,0 +1,102 @@
+"""What a person can set: one value, built once from the command line and passed down."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the agent listens and what it looks at; an empty name means that there is none of it here."""
+
+    listen: Address
+    qmp_socket: str
+    qemu_pid_file: str
+    qemu_pattern: str
+    vnc_address: Address
+    pulse_server: str
+    bridge: str
+    tap: str
+    namespace: str
+    pod: str
+    pod_uid: str
+
+
+def parse_address(value: str | Address) -> Address:
+    """Return (host, port) of `HOST:PORT`; an IPv6 host stands in brackets.
+
+    Raises: click.BadParameter with the whole sentence.
+    """
+    if isinstance(value, tuple):
+        return value
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise click.BadParameter(f"{value!r} is not HOST:PORT with a port of 0-65535; nothing was started")
+    return host.strip("[]"), int(port)
+
+
+class _Emptiable(click.Option):
+    """An option whose variable may be set to nothing; click takes an empty variable for an unset one."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Return the variable's value, "" included."""
+        return os.environ.get(str(self.envvar)) if self.envvar else super().resolve_envvar_value(ctx)
+
+
+_OPTIONS = (
+    click.option(
+        "--listen",
+        envvar="LOCO_AGENT_LISTEN",
+        type=parse_address,
+        metavar="HOST:PORT",
+        default="0.0.0.0:8080",
+        help="Serve the report here.",
+    ),
+    click.option(
+        "--qmp-socket",
+        cls=_Emptiable,
+        envvar="LOCO_QMP_SOCKET",
+        default="/run/loco/qmp-agent.sock",
+        help="QEMU's QMP socket for the agent alone; empty: there is none, and the process alone tells health.",
+    ),
+    click.option("--qemu-pid-file", envvar="LOCO_QEMU_PID_FILE", default="", help="File with QEMU's pid."),
+    click.option(
+        "--qemu-pattern",
+        envvar="LOCO_QEMU_PATTERN",
+        default="qemu-system-*",
+        help="Name of QEMU's executable, with * and ?; finds the process where no pid file is given.",
+    ),
+    click.option(
+        "--vnc-address",
+        envvar="LOCO_VNC_ADDRESS",
+        type=parse_address,
+        metavar="HOST:PORT",
+        default="127.0.0.1:5901",
+        help="The instance's VNC server.",
+    ),
+    click.option(
+        "--pulse-server",
+        envvar=["LOCO_PULSE_SERVER", "PULSE_SERVER"],
+        default="",
+        help="PulseAudio, as unix:/path or host; empty: where libpulse looks itself.",
+    ),
+    click.option("--bridge", cls=_Emptiable, envvar="LOCO_BRIDGE", default="loco-br", help="Its bridge; empty: none."),
+    click.option("--tap", cls=_Emptiable, envvar="LOCO_TAP", default="tap0", help="Its tap; empty: none."),
+    click.option("--namespace", envvar="LOCO_NAMESPACE", default="", help="Namespace of the pod."),
+    click.option("--pod", envvar="LOCO_POD", default="", help="Name of the pod or instance."),
+    click.option("--pod-uid", envvar="LOCO_POD_UID", default="", help="Its uid, which every report carries."),
+)
+
+
+def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a click command the options that make up `Settings`, under the names of its fields."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
