@@ -6,10 +6,10 @@ import os
 import threading
 import time
 from datetime import UTC, datetime
-from importlib.metadata import version
 
 import msgspec
 
+from agent import __version__
 from agent.checker import Check, Checker
 from agent.checks.audio import AudioCheck
 from agent.checks.clients import ClientsCheck
@@ -56,7 +56,7 @@ class Rounds:
         self._qemu = QemuCheck(process, qmp)
         self._started_at = self._round_ended_at = time.monotonic()
         self._identity = Agent(
-            version=version("loco-health"),
+            version=__version__,
             pod=settings.pod or None,
             uid=settings.pod_uid or None,
             boot_id=os.urandom(8).hex(),
