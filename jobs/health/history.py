@@ -19,8 +19,8 @@ MAX_GAP_MS = 120_000
 class Observation:
     """What one tick leaves behind for the next ones.
 
-    suspected: codes that held, but not yet at as many ticks as they need. *_total: the tap's counters since it was
-    made, both directions. qemu_pid: as text, because the legacy agent reports it so.
+    suspected: codes that held, but not yet at as many ticks as they need. errors_total: what the tap has counted since
+    it was made, both directions. qemu_pid: as text, because the legacy agent reports it so.
     """
 
     tick: int
@@ -33,9 +33,7 @@ class Observation:
     sequence: int | None = None
     qemu_pid: str | None = None
     qemu_uptime_seconds: float | None = None
-    packets_total: int | None = None
     errors_total: int | None = None
-    drops_total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +90,7 @@ def observe(stored: StoredTick, *, suspected: tuple[str, ...]) -> Observation:
         sequence=agent.sequence if agent else None,
         qemu_pid=pid_of(report),
         qemu_uptime_seconds=qemu.uptime_seconds if qemu else None,
-        packets_total=total(network.rx_packets, network.tx_packets),
         errors_total=total(network.rx_errors, network.tx_errors),
-        drops_total=total(network.rx_dropped, network.tx_dropped),
     )
 
 

@@ -65,11 +65,10 @@ def _is_stale(view: View) -> bool:
 
 
 def _staleness(view: View) -> Iterator[Evidence]:
-    """Name the sequence that stands still."""
-    agent = view.agent
-    if agent is not None:
-        yield Evidence("agent.sequence", agent.sequence)
-        yield Evidence("agent.boot_id", agent.boot_id)
+    """Name the sequence that stands still, as the tick before saw it too."""
+    last = view.history.observations[-1]
+    yield Evidence("agent.sequence", last.sequence)
+    yield Evidence("agent.boot_id", last.boot_id)
 
 
 def _is_unproven(view: View) -> bool:

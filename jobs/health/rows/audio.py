@@ -79,7 +79,7 @@ ROWS = (
         _stream,
         "QEMU plays into no sink any more.",
         "Restart QEMU: its sound never connects a second time.",
-        follows=DEAD | {"AudioServerDown", "AudioSinkMissing", "Booting"},
+        follows=STOPPED | {"AudioServerDown", "AudioSinkMissing", "Booting"},
     ),
     Rule(
         "AudioMuted",

@@ -124,7 +124,7 @@ ROWS = (
         "The tap counts errors.",
         "Compare the sizes of packets (MTU) on tap and bridge, and look at the kernel's log.",
         needs=_rate,
-        follows=frozenset({"TapDown", "BridgeDown"}),
+        follows=frozenset({"QemuDead", "BridgeDown", "TapDown"}),
     ),
     Rule(
         "PacketDrops",
