@@ -17,7 +17,12 @@ _GONE_STATES = frozenset("ZXT")
 
 def own_name() -> str:
     """Return this process's name."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_state_and_start(os.getpid())[1]}"
+    return name_of(os.getpid())
+
+
+def name_of(pid: int) -> str:
+    """Return the name of a process of this machine that hasn't been waited for."""
+    return f"{socket.gethostname()}:{pid}:{_state_and_start(pid)[1]}"
 
 
 def is_gone(name: str) -> bool:
