@@ -44,7 +44,7 @@ DECOY_FAULTS = {
                 "estimated_level": None,
                 "muted": None,
                 "qemu_streams": None,
-                "silent_seconds": 16.0,
+                "silent_seconds": None,
                 "error": "connection refused",
             }
         },

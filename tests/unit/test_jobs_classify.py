@@ -194,6 +194,18 @@ def test_packets_that_nobody_counts_drop_nothing():
     assert ("healthy", "none", []) == said(watch.see(report))
 
 
+@pytest.mark.parametrize(
+    ("audio", "expected"),
+    [
+        ({"pulse_running": False, "silent_seconds": None}, ["AudioServerDown"]),
+        ({"audio_devices": 0, "silent_seconds": None}, ["AudioSinkMissing"]),
+        ({"qemu_streams": 0, "silent_seconds": None}, ["AudioStreamLost"]),
+    ],
+)
+def test_where_no_sound_can_be_its_silence_is_not_missing(audio, expected):
+    assert expected == codes(Watch().see(a_report(audio=audio)))
+
+
 # --- unknown is not healthy ---------------------------------------------------------------------------------------
 
 
@@ -317,6 +329,28 @@ def test_a_lost_handshake_proves_nothing_and_two_of_three_do():
     verdicts = [said(watch.see(vnc=vnc))[2] for vnc in ("refused", "ok", "refused", "ok")]
 
     assert [[], [], ["VncUnreachable", "AgentDisagrees"], []] == verdicts
+
+
+def test_two_lost_handshakes_too_far_apart_prove_nothing():
+    watch = Watch()
+
+    assert [[]] * 4 == [codes(watch.see(vnc=vnc)) for vnc in ("refused", "ok", "ok", "refused")]
+
+
+def test_what_needs_one_tick_holds_at_once_and_no_longer():
+    watch = Watch(policy=Policy(load_window=1, load_ticks=1))
+
+    assert ["HighCpu"] == codes(watch.see(a_report(performance={"cpu_usage": 99.0})))
+    assert [] == codes(watch.see())
+
+
+def test_a_window_of_one_tick_holds_no_tick_before_it():
+    watch = Watch(policy=Policy(load_window=2, load_ticks=2))
+    watch.see(a_report(performance={"cpu_usage": 99.0}))
+    narrow = Policy(load_window=1, load_ticks=2)
+    probe = a_probe(a_report(performance={"cpu_usage": 99.0}))
+
+    assert ("HighCpu",) == classify(watch.instance, probe, None, watch.history, narrow).suspected
 
 
 def test_a_vnc_server_that_only_the_agent_misses_is_not_called_gone():

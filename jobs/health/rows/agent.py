@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from agent.report import Audio
 from jobs.health.model import Evidence, FailureClass, ProbeOutcome, Severity
 from jobs.health.rows.causes import HUNG
 from jobs.health.rule import Rule, View
@@ -119,8 +120,14 @@ def _missing_beyond(view: View) -> Iterator[Evidence]:
         return
     if view.instance.expect_motion_seconds is not None and view.screen.verdict is None:
         yield Evidence("screen.verdict", None, view.screen.error)
-    if view.instance.expect_sound_seconds is not None and view.audio.silent_seconds is None:
+    if view.instance.expect_sound_seconds is not None and _is_sound_unheard(view.audio):
         yield Evidence("audio.silent_seconds", None, view.audio.error)
+
+
+def _is_sound_unheard(audio: Audio) -> bool:
+    """Tell whether nobody listens to a stream that may be there; rules of their own miss a server, sink or stream."""
+    may_be_there = audio.pulse_running is True and audio.audio_devices != 0 and audio.qemu_streams != 0
+    return may_be_there and audio.silent_seconds is None
 
 
 ROWS = (
