@@ -26,7 +26,7 @@ DEADLINE_SECONDS = 60
 LEFTOVER_SECONDS = 3600
 
 
-def back_up(connection: sqlite3.Connection, path: Path) -> int:
+def back_up(connection: sqlite3.Connection, path: Path, *, deadline_seconds: float = DEADLINE_SECONDS) -> int:
     """Replace the backup of the store at `path` with a copy of now that passed `integrity_check`; return its bytes.
 
     Raises: StoreCorrupt when the copy, and so the store, is damaged; the last good backup stays.
@@ -39,7 +39,7 @@ def back_up(connection: sqlite3.Connection, path: Path) -> int:
     try:
         with os.fdopen(handle) as file:
             with refusals(path, f"copying it to {copy}"):
-                _copy(connection, copy, path)
+                _copy(connection, copy, path, deadline_seconds)
                 _check(copy, path)
             os.fsync(file.fileno())
         shutil.copymode(path, copy)
@@ -49,14 +49,14 @@ def back_up(connection: sqlite3.Connection, path: Path) -> int:
     return backup.stat().st_size
 
 
-def _copy(connection: sqlite3.Connection, copy: Path, path: Path) -> None:
+def _copy(connection: sqlite3.Connection, copy: Path, path: Path, deadline_seconds: float) -> None:
     """Copy all pages as of one moment, leaving writers a pause after each step."""
-    ends_at = time.monotonic() + DEADLINE_SECONDS
+    ends_at = time.monotonic() + deadline_seconds
 
     def pause(_status: int, _remaining: int, _total: int) -> None:
         if time.monotonic() > ends_at:
             raise StoreLocked(
-                f"store {path}: other connections wrote so often that no copy was done in {DEADLINE_SECONDS} s; "
+                f"store {path}: other connections wrote so often that no copy was done in {deadline_seconds:g} s; "
                 "the last backup stays, the next run tries again"
             )
         time.sleep(PAUSE_SECONDS)
