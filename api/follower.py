@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,7 +14,7 @@ import msgspec
 
 from api.fleet import Fleet, see
 from api.snapshot import Snapshot, load
-from jobs.errors import JobError, StoreCorrupt
+from jobs.errors import JobError, StoreCorrupt, StoreLocked
 from jobs.store.connection import open_reader, reading
 
 Found = TypeVar("Found")
@@ -38,7 +40,7 @@ class Follower:
         self._fleet = see(None, "", clock_ms())
 
     def look(self) -> Fleet:
-        """Return the fleet as of now; never raises. Cost: 20 us when nothing moved.
+        """Return the fleet as of now; also when the store refuses. Cost: 20 us when nothing moved.
 
         While another thread reads the store, the fleet that it last saw is returned at once.
         """
@@ -54,10 +56,8 @@ class Follower:
 
         Raises: JobError when the store can't be read.
         """
-        with self._lock:
-            connection = self._opened()
-            with reading(connection):
-                return ask(connection)
+        with self._lock, self._transaction() as connection:
+            return ask(connection)
 
     def close(self) -> None:
         """Close the file; a later look opens it again."""
@@ -70,7 +70,6 @@ class Follower:
         try:
             self._snapshot = self._newest()
         except JobError as error:
-            self._drop()
             problem = str(error)
         now_ms = self._clock_ms()
         if not self._fleet.holds(self._snapshot, problem, now_ms):
@@ -79,19 +78,35 @@ class Follower:
 
     def _newest(self) -> Snapshot:
         """Return the snapshot of now, the same one when no other connection has committed since."""
-        connection = self._opened()
-        with reading(connection):
+        with self._transaction() as connection:
             (data_version,) = connection.execute("PRAGMA data_version").fetchone()
             if self._snapshot is not None and data_version == self._data_version:
                 return self._snapshot
             # Another file may hold another fleet under the same revision.
             previous = None if self._data_version is None else self._snapshot
-            try:
-                snapshot = load(connection, previous)
-            except (msgspec.MsgspecError, ValueError) as error:
-                raise StoreCorrupt(f"store {self._path}: a row can't be read ({error}); see its backup file") from error
+            snapshot = load(connection, previous)
         self._data_version = data_version
         return snapshot
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection for queries of one moment; close it when the file refuses.
+
+        Raises: JobError.
+        """
+        try:
+            connection = self._opened()
+            with reading(connection):
+                yield connection
+        except StoreLocked as error:
+            raise StoreLocked(f"store {self._path} was held by a writer for over {BUSY_TIMEOUT_MS} ms") from error
+        except JobError:
+            self._drop()
+            raise
+        except (msgspec.MsgspecError, ValueError, zlib.error) as error:
+            raise StoreCorrupt(
+                f"store {self._path}: a row can't be read ({error}); its backup file stands beside it"
+            ) from error
 
     def _opened(self) -> sqlite3.Connection:
         """Return a connection to the file that the path names now."""

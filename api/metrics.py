@@ -6,7 +6,6 @@ No uid, run id or message is ever a label: a fleet of 1,000 stays below 20 serie
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from importlib.metadata import version
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -15,6 +14,7 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as CONT
 from prometheus_client.openmetrics.exposition import generate_latest as open_metrics_text
 from prometheus_client.registry import Collector
 
+from agent import __version__
 from agent.report import Block, HealthReport
 from api.fleet import Fleet, Standing
 from api.snapshot import Snapshot
@@ -43,7 +43,7 @@ class FleetCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every family, also one without samples, so that its name is always there."""
         standings = list(self._fleet.standings.values())
-        yield _gauge("loco_build_info", "Version of the API; always 1", ("version",), [((version("loco-health"),), 1)])
+        yield _gauge("loco_build_info", "Version of the API; always 1", ("version",), [((__version__,), 1)])
         yield from _instances(standings)
         yield from _runs(self._snapshot)
         yield _gauge("loco_store_size_bytes", "Size of the store's file", (), [((), self._snapshot.size_bytes)])

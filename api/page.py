@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from html import escape
-from importlib.metadata import version
 from urllib.parse import quote
 
+from agent import __version__
 from agent.report import HealthReport
 from api import measured
 from api.fleet import COLLECTOR, STALE_AFTER_MS, Fleet, Standing
@@ -41,7 +41,7 @@ def render(fleet: Fleet) -> str:
         else "nothing observed yet",
         banners="".join(f'<p class="banner" role="status">{text}</p>' for text in _warnings(fleet)),
         cards="".join(_card(standing) for standing in standings),
-        version=escape(version("loco-health")),
+        version=__version__,
     )
 
 
@@ -77,7 +77,6 @@ def _warnings(fleet: Fleet) -> list[str]:
     stale = sum(standing.is_stale for standing in fleet.standings.values())
     if fleet.is_silent:
         warnings.append(f"<b>Nobody is watching:</b> {escape(silence(fleet))}. Older verdicts read unknown.")
-
     elif stale:
         warnings.append(f"<b>{stale} of {len(fleet.standings)} not observed lately.</b> Their verdicts read unknown.")
     discovery = fleet.snapshot.runs.get("discover")

@@ -125,7 +125,8 @@ def _bound(host: str, port: int) -> socket.socket:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family)
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
+        # The first clause alone: Python adds the address, which stands in the sentence already.
+        why = str(error.strerror).partition(" (")[0].lower()
         raise click.UsageError(
             f"can't listen on {host}:{port}: {why}; name another address with --listen; nothing was started"
         ) from error

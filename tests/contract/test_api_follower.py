@@ -1,0 +1,188 @@
+"""A store that refuses, breaks or is replaced while it is followed: the last snapshot stays, and says why."""
+
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+
+import pytest
+from stores import TICK_MS, a_fleet, an_instance
+
+from api.follower import Follower
+from jobs.errors import StoreCorrupt, StoreError
+from jobs.health.model import Verdict
+from jobs.store import reader
+from jobs.store.connection import open_store
+
+START_MS = 1_795_550_863_000
+NOW_MS = START_MS + TICK_MS + 1000
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store with one healthy instance."""
+    with a_fleet(tmp_path / "loco.db", [an_instance()], at_ms=START_MS) as fleet:
+        fleet.ticks()
+    return tmp_path / "loco.db"
+
+
+@pytest.fixture
+def follower(store):
+    """A follower that has seen the store."""
+    with closing(Follower(store, lambda: NOW_MS)) as made:
+        assert [Verdict.HEALTHY] == verdicts(made)
+        yield made
+
+
+def verdicts(follower):
+    """Return the verdicts that a look gives."""
+    return [standing.verdict for standing in follower.look().standings.values()]
+
+
+def test_nothing_moved_gives_the_same_fleet(follower):
+    assert follower.look() is follower.look()
+
+
+def test_a_clock_that_goes_on_makes_it_stale_without_any_write(store):
+    clock = [NOW_MS]
+    with closing(Follower(store, lambda: clock[0])) as follower:
+        fresh = verdicts(follower)
+        clock[0] += 60_000
+
+        assert ([Verdict.HEALTHY], [Verdict.UNKNOWN], True) == (
+            fresh,
+            verdicts(follower),
+            follower.look().is_silent,
+        )
+
+
+def test_a_run_that_ticks_over_an_unchanged_revision_is_seen(store, follower):
+    with closing(sqlite3.connect(store)) as writing:
+        writing.execute("UPDATE runs SET last_success_at_ms = ?", (NOW_MS + 5,))
+        writing.commit()
+
+    assert NOW_MS + 5 == follower.look().snapshot.last_successes["collect"]
+
+
+def test_a_replaced_file_is_the_new_fleet_even_under_the_same_revision(store, follower, tmp_path):
+    with a_fleet(tmp_path / "other.db", [an_instance(5)], at_ms=START_MS) as fleet:
+        fleet.ticks()
+    (tmp_path / "other.db").replace(store)
+
+    assert ["instance-5"] == list(follower.look().standings)
+
+
+def test_a_file_that_vanishes_leaves_the_last_snapshot_and_comes_back(store, follower, tmp_path):
+    store.rename(tmp_path / "away.db")
+    gone = follower.look()
+    (tmp_path / "away.db").rename(store)
+
+    assert (True, ["instance-0"]) == ("isn't there yet" in gone.problem, list(gone.standings))
+    assert "" == follower.look().problem
+
+
+def test_a_writer_that_holds_the_file_leaves_the_last_snapshot_soon(store, follower):
+    with closing(sqlite3.connect(store, isolation_level=None)) as writing:
+        writing.execute("BEGIN EXCLUSIVE")
+        started = time.monotonic()
+        held = follower.look()
+        seconds = time.monotonic() - started
+        writing.execute("ROLLBACK")
+
+    assert (f"store {store} was held by a writer for over 250 ms", ["instance-0"]) == (
+        held.problem,
+        list(held.standings),
+    )
+    assert seconds < 2
+    assert "" == follower.look().problem
+
+
+# Its cache spills into the file, under a journal, before it dies: what a power cut in mid-transaction leaves.
+DIES_WRITING = """
+import os, signal, sqlite3, sys
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute("PRAGMA cache_size=2")
+c.execute("BEGIN IMMEDIATE")
+for n in range(500):
+    c.execute("INSERT INTO screens VALUES (?, 'x', 0, zeroblob(4000))", (f"static/{n}",))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_hot_journal_leaves_the_last_snapshot_until_a_writer_has_rolled_it_back(store, follower):
+    died = subprocess.run([sys.executable, "-c", DIES_WRITING, store], check=False, timeout=20)
+    hot = follower.look()
+    with closing(Follower(store, lambda: NOW_MS)) as newcomer:
+        blind = newcomer.look()
+    open_store(store).close()
+
+    assert -signal.SIGKILL == died.returncode
+    assert (True, ["instance-0"]) == (bool(hot.problem), list(hot.standings))
+    assert (None, True) == (blind.snapshot, bool(blind.problem))
+    assert ("", ["instance-0"]) == (follower.look().problem, list(follower.look().standings))
+
+
+def test_a_damaged_file_leaves_the_last_snapshot_and_names_the_damage(store, follower):
+    with store.open("r+b") as file:
+        file.seek(0)
+        file.write(b"\0" * 8192)
+
+    broken = follower.look()
+
+    assert (True, ["instance-0"]) == (bool(broken.problem), list(broken.standings))
+
+
+def test_a_row_that_cant_be_read_is_a_damaged_store(store, follower):
+    with closing(sqlite3.connect(store)) as writing:
+        writing.execute("UPDATE assessments SET reasons = '{'")
+        writing.execute("UPDATE totals SET value = value + 1")
+        writing.commit()
+
+    broken = follower.look()
+
+    assert (True, ["instance-0"]) == ("a row can't be read" in broken.problem, list(broken.standings))
+
+
+def test_a_query_that_meets_such_a_row_says_the_same(store, follower):
+    with closing(sqlite3.connect(store)) as writing:
+        writing.execute(
+            "INSERT INTO incidents VALUES ('x', 'static/instance-0', 1, 1, NULL, 'qemu', 'unhealthy', '', '{')"
+        )
+        writing.commit()
+
+    with pytest.raises(StoreCorrupt):
+        follower.query(reader.incidents)
+
+
+def test_a_query_of_a_store_that_isnt_there_is_a_store_error(tmp_path):
+    with closing(Follower(tmp_path / "none.db", lambda: NOW_MS)) as follower, pytest.raises(StoreError):
+        follower.query(reader.revision)
+
+
+def test_threads_look_and_query_at_once_while_a_writer_ticks(store, follower):
+    failures = []
+    done = threading.Event()
+
+    def read():
+        try:
+            while not done.is_set():
+                assert follower.look().standings
+                follower.query(reader.last_runs)
+        except BaseException as error:  # noqa: BLE001 - the test's thread hands it over
+            failures.append(error)
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    with closing(open_store(store)) as writing:
+        for _ in range(60):
+            writing.execute("UPDATE totals SET value = value + 1")
+    done.set()
+    for thread in threads:
+        thread.join(20)
+
+    assert [] == failures
+    assert 60 <= follower.look().snapshot.revision

@@ -1,0 +1,256 @@
+"""The real API over a real store: every route as openapi.json promises it, and every refusal as a problem."""
+
+import copy
+import gzip
+import json
+import socket
+import time
+import zlib
+from pathlib import Path
+
+import pytest
+from api_process import an_api
+from jsonschema import Draft202012Validator
+from stores import TICK_MS, a_fleet, an_instance
+
+from jobs.health.model import ProbeOutcome
+
+OPENAPI = json.loads((Path(__file__).parents[2] / "api" / "openapi.json").read_text())
+PNG = b"\x89PNG\r\n\x1a\n" + zlib.compress(bytes(4000))
+JSON_ROUTES = [
+    path
+    for path, item in OPENAPI["paths"].items()
+    if "application/json" in item["get"]["responses"]["200"]["content"] and path != "/openapi.json"
+]
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory):
+    """A fleet of which instance-1 has been lost for a while, and instance-2 too, but briefly."""
+    store = tmp_path_factory.mktemp("api") / "loco.db"
+    start_ms = int(time.time() * 1000) - 6 * TICK_MS
+    with a_fleet(store, [an_instance(0), an_instance(1), an_instance(2)], at_ms=start_ms) as fleet:
+        fleet.ticks(3)
+        fleet.ticks(3, {"instance-1": ProbeOutcome.REFUSED, "instance-2": ProbeOutcome.TIMEOUT})
+        fleet.picture("instance-0", PNG)
+    with an_api(store) as running:
+        yield running
+
+
+def real(api, path):
+    """Return a path with an id that exists."""
+    if path == "/api/incidents/{id}":
+        return path.replace("{id}", api.ask("/api/incidents").json[0]["id"])
+    return path.replace("{id}", "instance-0")
+
+
+def strict(schema):
+    """Return a schema that takes no field beside those it names, so that none goes undocumented."""
+    if isinstance(schema, dict):
+        made = {name: strict(value) for name, value in schema.items()}
+        if "properties" in made and made.get("type") == "object":
+            made.setdefault("additionalProperties", False)
+        return made
+    return [strict(one) for one in schema] if isinstance(schema, list) else schema
+
+
+def validator(schema):
+    """Return a validator of one schema of the document."""
+    return Draft202012Validator({**strict(copy.deepcopy(schema)), "components": strict(OPENAPI["components"])})
+
+
+@pytest.mark.parametrize("path", JSON_ROUTES)
+def test_every_answer_is_what_openapi_promises(api, path):
+    reply = api.ask(real(api, path))
+
+    assert (200, "application/json") == (reply.status, reply.headers["content-type"])
+    schema = OPENAPI["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert [] == [f"{list(e.path)}: {e.message}"[:300] for e in validator(schema).iter_errors(reply.json)]
+
+
+@pytest.mark.parametrize("path", OPENAPI["paths"])
+def test_head_is_get_without_a_body(api, path):
+    got, headed = (api.ask(real(api, path), method=method) for method in ("GET", "HEAD"))
+    volatile = ("age", "date")
+
+    assert b"" == headed.body
+    assert (200, {k: v for k, v in got.headers.items() if k not in volatile}) == (
+        headed.status,
+        {k: v for k, v in headed.headers.items() if k not in volatile},
+    )
+
+
+@pytest.mark.parametrize("path", OPENAPI["paths"])
+def test_the_body_that_the_caller_has_isnt_sent_again(api, path):
+    path = real(api, path)
+    etag = api.ask(path).headers["etag"]
+
+    for known in (etag, f'"other", {etag}', etag.removeprefix("W/"), "*"):
+        again = api.ask(path, headers={"If-None-Match": known})
+        assert (304, b"", etag) == (again.status, again.body, again.headers["etag"])
+    assert 200 == api.ask(path, headers={"If-None-Match": '"other"'}).status
+
+
+@pytest.mark.parametrize("path", OPENAPI["paths"])
+def test_every_answer_has_an_age_and_forbids_everything_foreign(api, path):
+    reply = api.ask(real(api, path))
+
+    assert 0 <= int(reply.headers["age"]) <= 60
+    assert ("no-cache", "nosniff") == (reply.headers["cache-control"], reply.headers["x-content-type-options"])
+    assert reply.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_any_other_method_is_405_with_what_is_allowed(api, method):
+    reply = api.ask("/api/instances", method=method)
+
+    assert (405, "GET, HEAD", "MethodNotAllowed") == (reply.status, reply.headers["allow"], reply.json["reason"])
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "reason"),
+    [
+        ("/nope", 404, "UnknownRoute"),
+        ("/static/../server.py", 404, "UnknownRoute"),
+        ("/static/%2e%2e/server.py", 404, "UnknownRoute"),
+        ("/api/instances/..%2f..%2fetc%2fpasswd/why", 404, "UnknownRoute"),
+        ("/api/quality/deep-health/%00", 404, "UnknownInstance"),
+        ("/api/quality/deep-health/%ff%fe", 404, "UnknownInstance"),
+        ("/api/quality/deep-health/%3Cscript%3E", 404, "UnknownInstance"),
+        (f"/api/quality/metrics/{'x' * 8000}", 404, "UnknownInstance"),
+        ("/api/quality/deep-health/INSTANCE-0", 404, "UnknownInstance"),
+        ("/api/instances/instance-1/screen.png", 404, "NoPicture"),
+        ("/api/incidents/'%20OR%201=1--", 404, "UnknownIncident"),
+        ("/api/incidents?instance=nobody", 404, "UnknownInstance"),
+        ("/api/incidents?limit=0", 400, "BadQuery"),
+        ("/api/incidents?limit=501", 400, "BadQuery"),
+        ("/api/incidents?stat=open", 400, "BadQuery"),
+        ("/api/runs?limit=1e9", 400, "BadQuery"),
+        ("/api/instances/instance-0/history?limit=2881", 400, "BadQuery"),
+        ("/api/instances/instance-0/history?since=yesterday", 400, "BadQuery"),
+        ("/api/instances/instance-0/history?resolution=second", 400, "BadQuery"),
+        (f"/api/runs?{'x' * 9000}", 400, "BadQuery"),
+        (f"/api/runs?{'x' * 20000}", 431, "BadRequest"),
+    ],
+)
+def test_what_cant_be_answered_is_a_problem(api, path, status, reason):
+    reply = api.ask(path)
+
+    assert (status, "application/problem+json", reason) == (
+        reply.status,
+        reply.headers["content-type"],
+        reply.json["reason"],
+    )
+    assert [] == list(validator(OPENAPI["components"]["schemas"]["Problem"]).iter_errors(reply.json))
+    assert len(reply.body) < 600
+
+
+def test_a_body_over_the_limit_is_a_problem(api):
+    reply = api.ask("/api/instances", method="POST", body=b"x" * 5000)
+
+    assert (413, "BadRequest") == (reply.status, reply.json["reason"])
+
+
+def test_what_isnt_http_is_a_problem(api):
+    with socket.create_connection(("127.0.0.1", api.port), timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nBad Header: \x01\r\n\r\n")
+        answer = connection.makefile("rb").read()
+
+    assert answer.startswith(b"HTTP/1.0 400 Bad Request")
+    assert b'"reason":"BadRequest"' in answer
+
+
+def test_a_large_body_is_compressed_for_those_who_take_it(api):
+    plain = api.ask("/api/quality/deep-health")
+    packed = api.ask("/api/quality/deep-health", headers={"Accept-Encoding": "br, gzip;q=0.5"})
+    refused = api.ask("/api/quality/deep-health", headers={"Accept-Encoding": "gzip;q=0"})
+
+    assert ("gzip", plain.body, plain.headers["etag"]) == (
+        packed.headers["content-encoding"],
+        gzip.decompress(packed.body),
+        packed.headers["etag"],
+    )
+    assert (len(packed.body) < len(plain.body) / 3, plain.body) == (True, refused.body)
+
+
+def test_small_bodies_and_pictures_stay_as_they_are(api):
+    for path in ("/livez", "/api/instances/instance-0/screen.png"):
+        assert "content-encoding" not in api.ask(path, headers={"Accept-Encoding": "gzip"}).headers
+
+
+def test_the_picture_is_the_one_in_the_store(api):
+    reply = api.ask("/api/instances/instance-0/screen.png")
+
+    assert (PNG, "image/png") == (reply.body, reply.headers["content-type"])
+
+
+def test_a_lost_agent_is_unreachable_with_its_reason_and_keeps_its_last_report(api):
+    told = api.ask("/api/quality/deep-health/instance-1").json
+
+    assert ("unreachable", "network", "refused") == (
+        told["overallStatus"],
+        told["failureType"],
+        told["probe"]["outcome"],
+    )
+    assert ["AgentRefused"] == [reason["code"] for reason in told["reasons"]]
+    assert told["reportedAt"] < told["observedAt"]
+    assert "healthy" == told["deepHealth"]["overall_status"]
+
+
+def test_incidents_are_paged_by_the_last_id_seen(api):
+    everything = api.ask("/api/incidents").json
+    first = api.ask("/api/incidents?limit=1").json
+    second = api.ask(f"/api/incidents?limit=1&before={first[0]['id']}").json
+
+    assert 2 == len(everything)
+    assert everything == [*first, *second]
+    assert [] == api.ask(f"/api/incidents?before={second[0]['id']}").json
+
+
+def test_incidents_can_be_asked_for_by_instance_and_state(api):
+    found = api.ask("/api/incidents?state=open&instance=instance-1").json
+
+    assert [("instance-1", True)] == [(one["instanceId"], one["open"]) for one in found]
+
+
+def test_history_gives_the_newest_points_within_the_limit(api):
+    everything = api.ask("/api/instances/instance-1/history").json["points"]
+    newest = api.ask("/api/instances/instance-1/history?limit=1").json["points"]
+
+    assert 6 == sum(sum(point["ticks"].values()) for point in everything)
+    assert [everything[-1]] == newest
+    assert [] == api.ask("/api/instances/instance-1/history?since=2099-01-01T00:00:00Z").json["points"]
+
+
+def test_metrics_are_open_metrics_for_those_who_take_them(api):
+    plain = api.ask("/metrics")
+    open_metrics = api.ask(
+        "/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"}
+    )
+
+    assert plain.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert open_metrics.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert open_metrics.body.endswith(b"# EOF\n")
+
+
+@pytest.mark.parametrize("accept", ["application/openmetrics-text;version=x", "\u00ff", "," * 9000])
+def test_a_strange_accept_header_still_gets_metrics(api, accept):
+    assert 200 == api.ask("/metrics", headers={"Accept": accept}).status
+
+
+def test_the_page_shows_every_instance_the_sick_first(api):
+    reply = api.ask("/")
+    places = [reply.body.index(f'data-id="instance-{n}"'.encode()) for n in (1, 2, 0)]
+
+    assert ("text/html; charset=utf-8", sorted(places)) == (reply.headers["content-type"], places)
+
+
+def test_forty_requests_at_once_get_the_same_answer(api):
+    connections = [socket.create_connection(("127.0.0.1", api.port), timeout=20) for _ in range(40)]
+    for connection in connections:
+        connection.sendall(b"GET /api/quality/deep-health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    bodies = {connection.makefile("rb").read().split(b"\r\n\r\n", 1)[1] for connection in connections}
+    for connection in connections:
+        connection.close()
+
+    assert {api.ask("/api/quality/deep-health").body} == bodies

@@ -1,0 +1,76 @@
+"""The real API as a process on 127.0.0.1, and requests that nothing tidies up on the way."""
+
+import http.client
+import json
+import select
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One HTTP answer; header names in lower case."""
+
+    status: int
+    headers: dict
+    body: bytes
+
+    @property
+    def json(self):
+        """Return the body's JSON."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Api:
+    """A running API."""
+
+    process: subprocess.Popen
+    port: int
+
+    def ask(self, path, *, method="GET", headers=None, body=None):
+        """Return the answer to one request of a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, path, body=body, headers=headers or {})
+            answer = connection.getresponse()
+            return Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+        finally:
+            connection.close()
+
+    def wait_for(self, path, status, *, seconds=10):
+        """Return the first answer with this status."""
+        deadline = time.monotonic() + seconds
+        while (reply := self.ask(path)).status != status:
+            assert time.monotonic() < deadline, reply
+            time.sleep(0.05)
+        return reply
+
+    def stop(self):
+        """Send SIGTERM; return the exit code and the seconds it took."""
+        started = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20), time.monotonic() - started
+
+
+@contextmanager
+def an_api(store):
+    """Yield an API that listens, on a port that the kernel chose."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "api", "--store", store, "--listen", "127.0.0.1:0"],
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert select.select([process.stderr], [], [], 20)[0], "the API said nothing within 20 s"
+        line = json.loads(process.stderr.readline())
+        assert line["msg"] == "listening", line
+        yield Api(process, line["port"])
+    finally:
+        process.kill()
+        process.communicate()
