@@ -186,6 +186,33 @@ def test_without_a_network_configured_nothing_is_missing():
     assert ("healthy", "none", []) == said(Watch().see(a_report(network=None)))
 
 
+def test_a_busy_machine_accuses_no_instance_without_a_limit_of_its_own():
+    watch = Watch()
+    for _ in range(POLICY.load_ticks):
+        assessment = watch.see(a_report(performance={"cpu_usage": 100.0, "memory_usage": 100.0}))
+
+    assert ("healthy", "none", ["HostBusy"]) == said(assessment)
+
+
+def test_memory_that_fills_the_machine_is_a_finding_beside_a_cpu_limit():
+    watch = Watch()
+    for _ in range(POLICY.load_ticks):
+        assessment = watch.see(
+            a_report(performance={"cpu_usage": 100.0, "cpu_limit_cores": 1.0, "memory_usage": 100.0})
+        )
+
+    assert ("degraded", "qemu", ["HighCpu", "HostBusy"]) == said(assessment)
+
+
+@pytest.mark.parametrize(("field", "code"), [("cpu_usage", "HighCpu"), ("memory_usage", "HighMemory")])
+def test_a_legacy_agents_load_is_the_instances(field, code):
+    watch = Watch()
+    for _ in range(POLICY.load_ticks):
+        assessment = watch.see(a_legacy_report(performance={field: 99.0}), vnc=None)
+
+    assert ("degraded", "qemu", [code, *LEGACY_FINDINGS]) == said(assessment)
+
+
 def test_packets_that_nobody_counts_drop_nothing():
     watch = Watch()
     report = a_report(network={"drops_per_second": 9.0, "tx_packets_per_second": None})
@@ -340,15 +367,15 @@ def test_two_lost_handshakes_too_far_apart_prove_nothing():
 def test_what_needs_one_tick_holds_at_once_and_no_longer():
     watch = Watch(policy=Policy(load_window=1, load_ticks=1))
 
-    assert ["HighCpu"] == codes(watch.see(a_report(performance={"cpu_usage": 99.0})))
+    assert ["HighCpu"] == codes(watch.see(a_report(performance={"cpu_usage": 99.0, "cpu_limit_cores": 1.0})))
     assert [] == codes(watch.see())
 
 
 def test_a_window_of_one_tick_holds_no_tick_before_it():
     watch = Watch(policy=Policy(load_window=2, load_ticks=2))
-    watch.see(a_report(performance={"cpu_usage": 99.0}))
+    watch.see(a_report(performance={"cpu_usage": 99.0, "cpu_limit_cores": 1.0}))
     narrow = Policy(load_window=1, load_ticks=2)
-    probe = a_probe(a_report(performance={"cpu_usage": 99.0}))
+    probe = a_probe(a_report(performance={"cpu_usage": 99.0, "cpu_limit_cores": 1.0}))
 
     assert ("HighCpu",) == classify(watch.instance, probe, None, watch.history, narrow).suspected
 
@@ -511,7 +538,9 @@ def test_a_clock_stepped_back_two_hours_neither_raises_nor_makes_a_rate():
 def test_a_successor_recalls_what_its_predecessor_suspected_and_since_when():
     watch, stored = Watch(), []
     for cpu_usage in (10.0, 99.0, 99.0, 99.0):
-        report = changed(a_report(performance={"cpu_usage": cpu_usage}), agent={"sequence": watch.tick})
+        report = changed(
+            a_report(performance={"cpu_usage": cpu_usage, "cpu_limit_cores": 1.0}), agent={"sequence": watch.tick}
+        )
         report = changed(report, network={"tap_up": False})
         assessment = watch.see(report, vnc=None)
         stored.append(

@@ -14,9 +14,17 @@ def _lasting(policy: Policy) -> Needs:
     return Needs(policy.load_ticks, policy.load_window)
 
 
-def _is_of_host(view: View) -> bool:
-    """Tell whether the figures are the whole machine's, which accuse nobody."""
-    return view.performance.scope == "host"
+def _has_cpu_limit(view: View) -> bool:
+    """Tell whether the CPU figure is of a share of its own; without a limit the whole machine fills it.
+
+    The legacy agent knows no limits, and its figures count as the instance's.
+    """
+    return view.performance.cpu_limit_cores is not None or view.report.is_legacy
+
+
+def _has_memory_limit(view: View) -> bool:
+    """Tell the same of memory."""
+    return view.performance.memory_limit_bytes is not None or view.report.is_legacy
 
 
 def _is_cpu_full(view: View) -> bool:
@@ -37,6 +45,7 @@ def _cpu(view: View) -> Iterator[Evidence]:
     """Show the use of CPU, and whether anything waited for it."""
     performance, policy = view.performance, view.policy
     yield Evidence("performance.cpu_usage", performance.cpu_usage, policy.cpu_ratio * 100, "%")
+    yield Evidence("performance.cpu_limit", performance.cpu_limit_cores, unit="cores")
     yield Evidence("performance.cpu_pressure", performance.cpu_pressure_ratio, policy.cpu_pressure_ratio)
     yield Evidence("performance.qemu_cpu", performance.qemu_cpu, unit="%")
 
@@ -57,9 +66,9 @@ ROWS = (
         "HighCpu",
         FailureClass.QEMU,
         Severity.DEGRADED,
-        lambda view: _is_cpu_full(view) and not _is_of_host(view),
+        lambda view: _is_cpu_full(view) and _has_cpu_limit(view),
         _cpu,
-        "The container's CPU share is used up.",
+        "The container's CPU limit is used up.",
         "Give it a larger CPU limit, or see what in the guest burns it.",
         needs=_lasting,
     ),
@@ -67,9 +76,9 @@ ROWS = (
         "HighMemory",
         FailureClass.QEMU,
         Severity.DEGRADED,
-        lambda view: _is_memory_full(view) and not _is_of_host(view),
+        lambda view: _is_memory_full(view) and _has_memory_limit(view),
         _memory,
-        "The container's memory is nearly used up; the kernel will end something soon.",
+        "The container's memory limit is nearly used up; the kernel will end something soon.",
         "Give it a larger memory limit.",
         needs=_lasting,
     ),
@@ -90,9 +99,11 @@ ROWS = (
         "HostBusy",
         FailureClass.NONE,
         Severity.FINDING,
-        lambda view: _is_of_host(view) and (_is_cpu_full(view) or _is_memory_full(view)),
+        lambda view: (
+            (_is_cpu_full(view) and not _has_cpu_limit(view)) or (_is_memory_full(view) and not _has_memory_limit(view))
+        ),
         lambda view: (*_cpu(view), *_memory(view)),
-        "The whole machine is short of CPU or memory; that accuses no instance.",
+        "The machine is short of CPU or memory; without a limit of its own that accuses no instance.",
         "Move work off the machine.",
         needs=_lasting,
     ),
