@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections import Counter
@@ -15,6 +16,9 @@ MAX_BYTES = 16 * 1024
 _MAX_SAMPLES = 20_000
 
 
+_PPM_HEADER = re.compile(rb"P6\n(\d{1,5}) (\d{1,5})\n255\n")
+
+
 class PictureInvalid(ValueError):
     """The bytes aren't a binary PPM of 8-bit colours."""
 
@@ -25,20 +29,19 @@ class Picture:
 
     width: int
     height: int
-    pixels: bytes
+    pixels: memoryview
 
 
-def parse_ppm(data: bytes) -> Picture:
+def parse_ppm(data: memoryview) -> Picture:
     """Return the picture of a binary PPM file as QEMU writes it.
 
     Raises: PictureInvalid. Source: netpbm, ppm(5).
     """
-    try:
-        magic, size, depth, pixels = data.split(b"\n", 3)
-        width, height = (int(word) for word in size.split())
-    except ValueError as error:
-        raise PictureInvalid(f"no PPM header in the first bytes {data[:20]!r}") from error
-    if (magic, depth) != (b"P6", b"255") or len(pixels) != 3 * width * height or not pixels:
+    header = _PPM_HEADER.match(data)
+    if header is None:
+        raise PictureInvalid(f"no PPM header in the first bytes {bytes(data[:20])!r}")
+    width, height, pixels = int(header[1]), int(header[2]), data[header.end() :]
+    if len(pixels) != 3 * width * height or not pixels:
         raise PictureInvalid(f"PPM of {width}x{height} with {len(pixels)} bytes of pixels")
     return Picture(width, height, pixels)
 
@@ -49,9 +52,9 @@ def picture_hash(picture: Picture) -> str:
 
 
 def single_colour(picture: Picture) -> bytes | None:
-    """Return the colour of a picture that has only one, or None."""
-    first = picture.pixels[:3]
-    return first if picture.pixels == first * (picture.width * picture.height) else None
+    """Return the colour of a picture that has only one, or None; it then equals itself moved by a pixel."""
+    pixels = picture.pixels
+    return bytes(pixels[:3]) if pixels[3:] == pixels[:-3] else None
 
 
 def largest_colour_ratio(picture: Picture) -> float:
@@ -75,7 +78,7 @@ def shrink(picture: Picture, factor: int) -> Picture:
         place = 3 * width * number
         for channel in range(3):
             small[place + channel : place + 3 * width : 3] = line[channel :: 3 * factor]
-    return Picture(width, len(rows), bytes(small))
+    return Picture(width, len(rows), memoryview(small))
 
 
 def thumbnail(picture: Picture) -> bytes:
@@ -93,7 +96,7 @@ def encode_png(picture: Picture) -> bytes:
     """
     stride = 3 * picture.width
     rows = b"".join(
-        b"\0" + picture.pixels[start : start + stride] for start in range(0, len(picture.pixels), stride)
+        b"\0" + bytes(picture.pixels[start : start + stride]) for start in range(0, len(picture.pixels), stride)
     )  # filter type 0: none
     header = struct.pack(">IIBBBBB", picture.width, picture.height, 8, 2, 0, 0, 0)  # 8 bits, truecolour
     chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows, 6)), (b"IEND", b"")

@@ -182,7 +182,7 @@ class Updates:
         self._bytes_per_pixel = server_init.bits_per_pixel // 8
         self._stream = _Stream(self._script())
 
-    def feed(self, data: bytes) -> int:
+    def feed(self, data: bytes | memoryview) -> int:
         """Take bytes from the server and return how many updates they completed, pixels or not: ask again after one."""
         before = self._completed
         self._stream.feed(data)
@@ -245,15 +245,15 @@ class _Stream:
         self._wanted = next(script)
         self.is_over = False
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         if self.is_over:
             return
+        if not self.buffer:
+            data = data[self._unwanted(len(data)) :]  # pixels go by without being copied
         self.buffer += data
         while self._wanted < 0 or len(self.buffer) >= self._wanted:
             if self._wanted < 0:
-                thrown_away = min(-self._wanted, len(self.buffer))
-                del self.buffer[:thrown_away]
-                self._wanted += thrown_away
+                del self.buffer[: self._unwanted(len(self.buffer))]
                 if self._wanted:
                     return
             piece = bytes(self.buffer[: self._wanted])
@@ -263,6 +263,12 @@ class _Stream:
             except StopIteration:
                 self.is_over = True
                 return
+
+    def _unwanted(self, length: int) -> int:
+        """Return how many of the next `length` bytes are to be thrown away, and count them as such."""
+        unwanted = min(max(-self._wanted, 0), length)
+        self._wanted += unwanted
+        return unwanted
 
 
 def _text() -> Generator[int, bytes, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import time
 
@@ -50,8 +51,8 @@ class ScreenCheck:
             self._block = self._judge(picture, now)
         return self._block
 
-    def _dump(self, qmp: Qmp) -> bytes:
-        """Return the bytes of one dump."""
+    def _dump(self, qmp: Qmp) -> memoryview:
+        """Return one dump as QEMU wrote it."""
         self._file.empty()
         if self._handed_over_to != qmp.connections:
             qmp.execute("add-fd", {"fdset-id": _FDSET}, fds=[self._file.write_only])
@@ -103,8 +104,7 @@ class _MemoryFile:
         os.ftruncate(self._descriptor, 0)
         os.lseek(self.write_only, 0, os.SEEK_SET)  # the position is shared with QEMU's copy
 
-    def read(self) -> bytes:
+    def read(self) -> memoryview:
+        """Return what was written; it lives outside the heap and goes with its last reader."""
         size = os.fstat(self._descriptor).st_size
-        data = os.pread(self._descriptor, size, 0)
-        self.empty()
-        return data
+        return memoryview(mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ) if size else b"")

@@ -48,29 +48,19 @@ class VideoCheck:
     def __init__(self, settings: Settings, qmp: Qmp | None) -> None:
         self._host, self._port = settings.vnc_address
         self._qmp = qmp
-        self._next_look_at = 0.0
+        self._next_burst_at = self._next_search_at = 0.0
         display = f":{self._port - 5900}" if self._port >= 5900 else None
         self._place = Video(vnc_port=self._port, display=display)
-        self._latest = self._place
+        self._burst = self._place
+        self._x11vnc = Sharing(is_shareable=None)
 
     def measure(self) -> Video:
-        """Return the block: whether it listens is looked at each time, all else every 15 s."""
-        if not is_listening(self._port):
-            self._next_look_at = 0.0
+        """Return the block: who serves and whether it may be dialled now, and what the last burst saw."""
+        sharing = self._sharing()
+        if not sharing.is_alive and not is_listening(self._port):
+            self._next_burst_at = 0.0
             error = f"nothing listens on port {self._port}"
             return msgspec.structs.replace(self._place, vnc_available=False, display_active=False, error=error)
-        now = time.monotonic()
-        if now >= self._next_look_at:
-            self._next_look_at = now + _BURST_PAUSE_SECONDS
-            self._latest = self._look()
-        return self._latest
-
-    def _look(self) -> Video:
-        try:
-            sharing = self._sharing()
-        except QmpError as error:
-            self._next_look_at = 0.0
-            sharing = Sharing(is_shareable=None, reason=f"QMP: {error}")
         if not sharing.is_shareable:
             return msgspec.structs.replace(
                 self._place,
@@ -78,6 +68,12 @@ class VideoCheck:
                 shareable=sharing.is_shareable,
                 error=f"not dialled: {sharing.reason}",
             )
+        if time.monotonic() >= self._next_burst_at:
+            self._burst = self._dial()
+            self._next_burst_at = time.monotonic() + _BURST_PAUSE_SECONDS
+        return self._burst
+
+    def _dial(self) -> Video:
         checked_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         burst = count_frames(self._host, self._port)
         return msgspec.structs.replace(
@@ -93,13 +89,19 @@ class VideoCheck:
         )
 
     def _sharing(self) -> Sharing:
-        """Ask QEMU's monitor whose port it is; one that isn't QEMU's may be x11vnc's. Raises: QmpError."""
-        servers = self._qmp.execute("query-vnc-servers") if self._qmp else []
+        """Ask QEMU's monitor whose port it is; one that isn't QEMU's may be x11vnc's."""
+        try:
+            servers = self._qmp.execute("query-vnc-servers") if self._qmp else []
+        except QmpError as error:
+            return Sharing(is_shareable=None, reason=f"QMP: {error}")
         for server in servers:
             places = [place for place in server["server"] if place["service"] == str(self._port)]
             if places:
                 return qemu_sharing({server["auth"], *(place["auth"] for place in places)})
-        return x11vnc_sharing(_command_line("x11vnc"))
+        if time.monotonic() >= self._next_search_at:
+            self._x11vnc = x11vnc_sharing(_command_line("x11vnc"))
+            self._next_search_at = time.monotonic() + _BURST_PAUSE_SECONDS
+        return self._x11vnc
 
 
 def qemu_sharing(authentications: set[str]) -> Sharing:
@@ -129,7 +131,10 @@ def x11vnc_sharing(arguments: list[str] | None) -> Sharing:
 
 
 def is_listening(port: int) -> bool:
-    """Tell whether a TCP socket of this network namespace listens on the port, whatever the address."""
+    """Tell whether a TCP socket of this network namespace listens on the port, whatever the address.
+
+    Cost: 5 ms, as the kernel walks all its sockets; so it is asked only where QEMU's monitor doesn't answer.
+    """
     end = f":{port:04X}"
     for table in ("tcp", "tcp6"):
         try:
