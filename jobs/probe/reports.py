@@ -203,11 +203,15 @@ class _Transfer:
             return outcome, f"more than {self.request.max_bytes} bytes"
         if outcome is ProbeOutcome.TIMEOUT:
             return self._timeout()
-        os_error = self.curl.getinfo(pycurl.OS_ERRNO)
-        if outcome is ProbeOutcome.REFUSED and os_error != errno.ECONNREFUSED:
-            # The kernel gave up by itself, as a router or a neighbour that doesn't answer makes it do.
-            return ProbeOutcome.TIMEOUT, os.strerror(os_error).lower() if os_error else message
+        if outcome is ProbeOutcome.REFUSED:
+            return self._unconnected(message)
         return outcome, message
+
+    def _unconnected(self, message: str) -> tuple[ProbeOutcome, str]:
+        """Tell a refusal from the kernel's giving up, as a router or a neighbour that doesn't answer makes it do."""
+        os_error = self.curl.getinfo(pycurl.OS_ERRNO)
+        detail = os.strerror(os_error).lower() if os_error else message
+        return ProbeOutcome.REFUSED if os_error == errno.ECONNREFUSED else ProbeOutcome.TIMEOUT, detail
 
     def _timeout(self) -> tuple[ProbeOutcome, str]:
         """Tell how far the transfer came."""

@@ -1,0 +1,218 @@
+"""The rounds of `collect`: probe every instance, classify what was seen, write it down.
+
+A numbered tick takes the reports that come at once. What is late joins the same tick at a connectivity beat after it,
+so that one hung agent holds up nobody; so does an instance that was discovered meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from agent.report import decode
+from jobs.health.classify import recall
+from jobs.health.history import HISTORY_TICKS
+from jobs.health.model import Connectivity, ConnectivityOutcome, InstanceKey, ProbeOutcome
+from jobs.health.policy import Policy
+from jobs.health.watched import Watched, see_connectivity, see_probe
+from jobs.probe.answers import probe_result, report_request
+from jobs.probe.reports import Fetcher
+from jobs.probe.screens import Pictures
+from jobs.probe.vnc import VncProber, reason_not_to_dial
+from jobs.store import fleet, reader
+from jobs.store.connection import reading
+from jobs.store.reader import Screen
+from jobs.store.writer import TickRow, record_connectivity, record_screen, record_tick
+from jobs.window import Beat, Observed
+
+logger = logging.getLogger(__name__)
+
+# architecture section 3
+REPORTS = Beat("reports", 15, is_tick=True)
+CONNECTIVITY = Beat("connectivity", 5)
+
+# chosen: a healthy agent answers within milliseconds; the rest of a second is for one under load.
+_REPORTS_SECONDS = 1.0
+_LATE_SECONDS = 0.25
+
+# chosen: with the 3 s of a handshake that began last, a round of them ends before the next beat.
+_HANDSHAKES_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What one round saw, to be kept once it is committed."""
+
+    watched: dict[InstanceKey, Watched] = field(default_factory=dict)
+    rows: list[TickRow] = field(default_factory=list)
+    moved: list[TickRow] = field(default_factory=list)
+    screens: dict[InstanceKey, Screen] = field(default_factory=dict)
+
+
+class Collector:
+    """The rounds of `collect`. clock: Unix milliseconds."""
+
+    name = "collect"
+    beats = (REPORTS, CONNECTIVITY)
+
+    _connection: sqlite3.Connection
+
+    def __init__(self, policy: Policy, *, clock: Callable[[], int]) -> None:
+        self._policy = policy
+        self._clock = clock
+        self._fetcher = Fetcher(clock=clock)
+        self._prober = VncProber(clock=clock)
+        self._pictures = Pictures({})
+        self._fleet: dict[InstanceKey, Watched] = {}
+        self._revision = 0
+
+    def close(self) -> None:
+        """Close every connection to an instance."""
+        self._fetcher.close()
+
+    def warm(self, connection: sqlite3.Connection) -> None:
+        """Know the fleet already while the holder still ticks."""
+        self.resume(connection)
+
+    def resume(self, connection: sqlite3.Connection) -> None:
+        """Load the fleet with its history and open incidents, as the last holder left them."""
+        self._connection = connection
+        with reading(connection):
+            self._revision = reader.revision(connection)
+            latest = reader.latest(connection)
+            recent = reader.recent(connection, HISTORY_TICKS)
+            incidents = reader.open_incidents(connection)
+            kept = fleet.pictures(connection)
+            instances = reader.inventory(connection)
+        self._pictures = Pictures({key: picture.hash for key, picture in kept.items()})
+        self._fleet = {}
+        for instance in instances:
+            watched, last = Watched(instance, incident=incidents.get(instance.key)), latest.get(instance.key)
+            if last:
+                ticks, reasons = recent.get(instance.key, []), last.assessment.reasons
+                watched = replace(
+                    watched,
+                    tick=last.tick,
+                    history=recall(instance, ticks, self._policy, reasons=reasons),
+                    report=decode(last.report) if last.report else None,
+                    report_at_ms=last.report_at_ms or 0,
+                    connectivity=last.connectivity,
+                )
+                if last.connectivity and instance.vnc_address:
+                    self._prober.leave_alone(instance.vnc_address, last.connectivity)
+            self._fleet[instance.key] = watched
+
+    def observe(self, beat: Beat, tick: int) -> Observed:
+        """Look at the fleet; what is late for a tick joins it at a connectivity beat after it."""
+        self._follow_inventory()
+        if beat is REPORTS:
+            seen = self._reports(tick)
+        else:
+            tick -= 1
+            seen = self._between_ticks(tick)
+        return Observed(partial(self._write, tick, seen), len(self._fleet))
+
+    def _follow_inventory(self) -> None:
+        """Take over the inventory when somebody else has written to the store."""
+        if reader.revision(self._connection) == self._revision:
+            return
+        with reading(self._connection):
+            self._revision = reader.revision(self._connection)
+            instances = reader.inventory(self._connection)
+        known = self._fleet
+        self._fleet = {one.key: replace(known.get(one.key, Watched(one)), instance=one) for one in instances}
+
+    def _reports(self, tick: int) -> _Seen:
+        """Ask everybody, those last who hung the last time."""
+        in_order = sorted(self._fleet.values(), key=_hung)
+        self._fetcher.ask(report_request(watched.instance) for watched in in_order)
+        return self._gather(tick, _REPORTS_SECONDS)
+
+    def _between_ticks(self, tick: int) -> _Seen:
+        """Ask whom no tick has seen yet, take what is late, fetch moved pictures, and shake hands."""
+        if tick:
+            self._fetcher.ask(report_request(one.instance) for one in self._fleet.values() if not one.tick)
+        self._fetcher.ask(self._pictures.requests(self._fleet.values()))
+        seen = self._gather(tick, _LATE_SECONDS)
+        for key, connectivity in self._shake_hands().items():
+            watched, assessment = see_connectivity(
+                seen.watched.get(key, self._fleet[key]), connectivity, policy=self._policy
+            )
+            seen.watched[key] = watched
+            if assessment and watched.probe:
+                seen.moved.append(TickRow(watched.probe, assessment, connectivity))
+        return seen
+
+    def _gather(self, tick: int, seconds: float) -> _Seen:
+        """Take the answers that are there within `seconds`."""
+        seen = _Seen()
+        for answer in self._fetcher.gather(seconds):
+            watched = self._fleet.get(answer.request.key)
+            if watched is None:
+                continue
+            if answer.request.url != watched.instance.health_url:
+                screen_hash = self._pictures.take(answer)
+                if screen_hash:
+                    seen.screens[watched.instance.key] = Screen(screen_hash, answer.received_at_ms, answer.body)
+            elif watched.tick < tick:
+                probe = probe_result(watched.instance, answer)
+                after, assessment, change = see_probe(watched, probe, tick=tick, policy=self._policy)
+                seen.watched[probe.key] = after
+                seen.rows.append(TickRow(probe, assessment, watched.connectivity, change))
+        return seen
+
+    def _shake_hands(self) -> dict[InstanceKey, Connectivity]:
+        """Probe the VNC servers that may be dialled; say of the others why not."""
+        now_ms = self._clock()
+        said: dict[InstanceKey, Connectivity] = {}
+        dialled: dict[InstanceKey, tuple[str, int]] = {}
+        for key, watched in self._fleet.items():
+            address = watched.instance.vnc_address
+            reason = reason_not_to_dial(watched.instance, watched.report, report_age_ms=now_ms - watched.report_at_ms)
+            if reason or address is None:
+                said[key] = Connectivity(ConnectivityOutcome.NOT_DIALLED, now_ms, detail=reason)
+            else:
+                dialled[key] = address
+        answers = self._prober.probe(dialled.values(), seconds=_HANDSHAKES_SECONDS)
+        said.update((key, answers[address]) for key, address in dialled.items() if address in answers)
+        return said
+
+    def _write(self, tick: int, seen: _Seen, connection: sqlite3.Connection) -> None:
+        """Keep a round; the fleet in memory follows, because a run whose commit fails ends or resumes."""
+        is_alone = reader.revision(connection) == self._revision
+        if seen.rows:
+            record_tick(connection, tick, seen.rows)
+        if seen.moved:
+            record_connectivity(connection, tick, seen.moved)
+        for key, screen in seen.screens.items():
+            record_screen(connection, key, screen)
+        if is_alone:
+            self._revision = reader.revision(connection)
+        self._fleet.update(seen.watched)
+        for row in seen.rows:
+            if row.change:
+                _log_change(row)
+
+
+def _hung(watched: Watched) -> bool:
+    return watched.probe is not None and watched.probe.outcome is ProbeOutcome.TIMEOUT
+
+
+def _log_change(row: TickRow) -> None:
+    """Log one line about an incident that opened, moved or closed."""
+    if row.change:
+        incident = row.change.incident
+        logger.info(
+            "incident %s",
+            row.change.kind.value,
+            extra={
+                "instance": row.probe.key,
+                "incident": incident.id,
+                "verdict": row.assessment.verdict.value,
+                "failure_class": incident.failure_class.value,
+                "codes": [reason.code for reason in row.assessment.reasons],
+            },
+        )

@@ -1,0 +1,94 @@
+"""`python -m jobs discover`: keep the store's inventory as the instances file says it."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from jobs.commands.options import window_options
+from jobs.errors import ConfigError
+from jobs.inventory import parse_inventory, read_inventory
+from jobs.schedule import WindowSettings
+from jobs.store import reader
+from jobs.store.writer import record_inventory
+from jobs.window import Beat, Observed, run_window
+
+logger = logging.getLogger(__name__)
+
+# architecture section 3
+_INVENTORY = Beat("inventory", 30, is_tick=True)
+
+
+@click.command(short_help="Keep the inventory up to date.")
+@click.option(
+    "--instances",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="LOCO_INSTANCES",
+    show_envvar=True,
+    required=True,
+    help="The inventory: a JSON array of instances.",
+)
+@window_options
+def discover(*, instances: Path, settings: WindowSettings) -> int:
+    """Read the instances file every 30 s into the store; a broken one leaves the last good inventory.
+
+    For example: python -m jobs discover --instances instances.json --store loco.db --window 300
+    """
+    return run_window(Discovery(instances, clock=lambda: time.time_ns() // 1_000_000), settings)
+
+
+class Discovery:
+    """The rounds of `discover`. clock: Unix milliseconds."""
+
+    name = "discover"
+    beats = (_INVENTORY,)
+
+    def __init__(self, path: Path, *, clock: Callable[[], int]) -> None:
+        self._path = path
+        self._clock = clock
+        self._recorded: bytes | None = None
+        self._count = 0
+        self._problem: str | None = None
+
+    def warm(self, connection: sqlite3.Connection) -> None:
+        """Nothing is to be got ready."""
+
+    def resume(self, connection: sqlite3.Connection) -> None:
+        """Take the stored inventory for unread: another run may have read another file."""
+        self._recorded = None
+        self._count = len(reader.inventory(connection))
+
+    def observe(self, beat: Beat, tick: int) -> Observed:  # noqa: ARG002 - the protocol's signature
+        """Read the file; write the inventory when the file has changed, say the problem while it is broken."""
+        try:
+            write = self._read()
+            problem = None
+        except ConfigError as error:
+            write, problem = _write_nothing, str(error)
+        if problem and problem != self._problem:
+            logger.warning("inventory refused", extra={"problem": problem})
+        self._problem = problem
+        return Observed(write, self._count, problem)
+
+    def _read(self) -> Callable[[sqlite3.Connection], None]:
+        """Return what is to be written. Raises: ConfigError when the file holds no inventory."""
+        text = read_inventory(self._path)
+        if text == self._recorded:
+            return _write_nothing
+        instances = parse_inventory(text, str(self._path))
+        self._count = len(instances)
+
+        def write(connection: sqlite3.Connection) -> None:
+            record_inventory(connection, instances, at_ms=self._clock())
+            self._recorded = text
+
+        return write
+
+
+def _write_nothing(_connection: sqlite3.Connection) -> None:
+    """Leave the inventory as it is."""
