@@ -1,4 +1,4 @@
-"""`python -m agent`: serve the report, print it, or run a decoy."""
+"""`python -m agent`: serve the report, print it, test the instance, or run a decoy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ group = LazyGroup(
     "loco-agent",
     {
         "serve": "agent.commands:serve",
-        "report": "agent.commands:report",
+        "report": "agent.show:report",
+        "test": "agent.show:test",
         "decoy": "agent.decoy.commands:decoy",
     },
     help="Measure one QEMU instance and report its health on :8080.",

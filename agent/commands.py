@@ -1,8 +1,9 @@
-"""The agent's own commands."""
+"""The command that runs in every instance."""
 
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from typing import Any
@@ -31,8 +32,9 @@ class ListenFailed(click.ClickException):
     envvar="LOCO_LOG_LEVEL",
     type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
     default="info",
+    help="Log from this level on.",
 )
-def serve(log_level: str, **values: Any) -> None:  # noqa: ANN401 - click's values are those of Settings
+def serve(log_level: str, **values: Any) -> None:  # noqa: ANN401 - the fields of Settings
     """Measure the instance in rounds and serve the report until SIGTERM.
 
     Example: LOCO_QEMU_PID_FILE=/run/loco/qemu.pid loco-agent serve --listen 0.0.0.0:8080
@@ -43,7 +45,7 @@ def serve(log_level: str, **values: Any) -> None:  # noqa: ANN401 - click's valu
         server = Server(settings.listen, Routes(rounds))
     except OSError as error:
         place = ":".join(map(str, settings.listen))
-        raise ListenFailed(f"cannot listen on {place}: {error.strerror}; nothing was started") from error
+        raise ListenFailed(f"cannot listen on {place}: {os.strerror(error.errno or 0)}; nothing was started") from error
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     rounds.open()
     start_logging(log_level)
