@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -61,14 +62,15 @@ def start_logging(level: str) -> None:
     """Log one JSON object a line to stderr: `ts`, `level`, `logger`, `msg`, and the fields given as `extra`."""
     from pythonjsonlogger.json import JsonFormatter  # noqa: PLC0415 - 5 ms that `--help` need not pay
 
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        JsonFormatter(
-            "{asctime}{levelname}{name}{message}",
-            style="{",
-            rename_fields={"asctime": "ts", "levelname": "level", "name": "logger", "message": "msg"},
-        )
+    formatter = JsonFormatter(
+        "{asctime}{levelname}{name}{message}",
+        style="{",
+        rename_fields={"asctime": "ts", "levelname": "level", "name": "logger", "message": "msg"},
     )
+    formatter.converter = time.gmtime
+    formatter.default_time_format, formatter.default_msec_format = "%Y-%m-%dT%H:%M:%S", "%s.%03dZ"
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
