@@ -16,8 +16,7 @@ from jobs.health.rollup import HOUR_MS, MINUTE_MS, Rollup, merge, start_of
 from jobs.store.connection import reading, transaction
 from jobs.store.rollups import minutes_between, put_hours
 
-# architecture section 7, for all but the last three: raw reports 2 h, which is 480 ticks of 15 s; minutes 48 h.
-RAW_TICKS = 480
+# architecture section 7: minutes 48 h, hours a year; what happened is kept as long as the hours it explains.
 MINUTES_MS = 48 * HOUR_MS
 YEAR_MS = 365 * 24 * HOUR_MS
 # chosen: a week shows a schedule's rhythm; a request is answered within one tick, so a day is for looking back.
@@ -27,14 +26,13 @@ REQUESTS_MS = 24 * HOUR_MS
 # chosen: a clock that is set back by 2 h adds to minutes of hours that were rolled up already.
 REDONE_HOURS = 3
 
-# chosen: deleting 1,000 reports takes 10 ms here; a disk ten times slower still stays at 100 ms.
+# chosen: deleting 1,000 minutes takes 3 ms here; a disk ten times slower still stays below 100 ms.
 BATCH_ROWS = 1000
 # chosen: as SQLite's longest sleep between two tries for a lock (sqliteDefaultBusyCallback), so that a waiting writer
 # gets its turn between two batches.
 PAUSE_SECONDS = 0.1
 
 _OLD = {
-    "reports": "tick <= :tick",
     "minutes": "start_at_ms < :minutes",
     "hours": "start_at_ms < :year",
     "changes": "at_ms < :year",
@@ -42,7 +40,7 @@ _OLD = {
     "runs": "started_at_ms < :runs",
     "requests": "asked_at_ms < :requests",
 }
-_KEYS = {"reports": "tick, key", "minutes": "start_at_ms, key", "hours": "start_at_ms, key"}
+_KEYS = {"minutes": "start_at_ms, key", "hours": "start_at_ms, key"}
 
 
 def apply_retention(connection: sqlite3.Connection, *, at_ms: int) -> dict[str, int]:
@@ -53,7 +51,6 @@ def apply_retention(connection: sqlite3.Connection, *, at_ms: int) -> dict[str, 
     reference_ms = _reference(connection, at_ms)
     counts = {"hours_rolled": _roll_up(connection, reference_ms)}
     limits = {
-        "tick": _newest_tick(connection) - RAW_TICKS,
         "minutes": start_of(reference_ms - MINUTES_MS, HOUR_MS),
         "year": reference_ms - YEAR_MS,
         "runs": reference_ms - RUNS_MS,
@@ -69,13 +66,6 @@ def _reference(connection: sqlite3.Connection, at_ms: int) -> int:
     with reading(connection):
         (newest_ms,) = connection.execute("SELECT max(start_at_ms) + ? FROM minutes", (MINUTE_MS,)).fetchone()
     return at_ms if newest_ms is None else min(at_ms, newest_ms)
-
-
-def _newest_tick(connection: sqlite3.Connection) -> int:
-    """Return the number of the newest tick that is kept, 0 for none."""
-    with reading(connection):
-        (tick,) = connection.execute("SELECT coalesce(max(tick), 0) FROM reports").fetchone()
-    return int(tick)
 
 
 def _roll_up(connection: sqlite3.Connection, reference_ms: int) -> int:

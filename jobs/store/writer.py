@@ -21,6 +21,9 @@ from jobs.store.rollups import add_to_minutes
 
 _json = msgspec.json.Encoder()
 
+# architecture section 7: raw reports are kept for 2 h, which is 480 ticks of 15 s.
+RAW_TICKS = 480
+
 
 @dataclass(frozen=True, slots=True)
 class TickRow:
@@ -65,7 +68,7 @@ def record_inventory(connection: sqlite3.Connection, instances: Iterable[Instanc
 
 
 def record_tick(connection: sqlite3.Connection, tick: int, rows: Sequence[TickRow]) -> None:
-    """Write one numbered tick: assessments, changes, incidents, raw reports and minutes.
+    """Write one numbered tick: assessments, changes, incidents, raw reports and minutes; drop the oldest raw tick.
 
     An instance that has left the inventory meanwhile is passed over.
     Raises: sqlite3.IntegrityError for a tick that is there already. Cost: see tests/bench/bench_store.py.
@@ -169,7 +172,8 @@ def _remove(connection: sqlite3.Connection, keys: Iterable[InstanceKey], at_ms: 
 def _write_reports(
     connection: sqlite3.Connection, tick: int, rows: Sequence[TickRow], packed: Sequence[bytes | None]
 ) -> None:
-    """Keep the raw tick."""
+    """Keep the raw tick, in the place of the one that is too old."""
+    connection.execute("DELETE FROM reports WHERE tick <= ?", (tick - RAW_TICKS,))
     connection.executemany(
         "INSERT INTO reports (key, tick, received_at_ms, outcome, detail, probe_seconds, verdict, failure_class, codes,"
         " body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -22,7 +22,7 @@ from jobs.health.rollup import HOUR_MS, MINUTE_MS, Rollup, merge
 from jobs.store import reader
 from jobs.store.backup import back_up
 from jobs.store.connection import backup_path, open_store, transaction
-from jobs.store.retention import RAW_TICKS, YEAR_MS, apply_retention
+from jobs.store.retention import YEAR_MS, apply_retention
 from jobs.store.rollups import add_to_minutes, put_hours
 from jobs.store.writer import TickRow, record_inventory, record_tick, start_run
 
@@ -149,16 +149,6 @@ def test_an_open_incident_stays_however_old_it_is(connection):
     assert [opened] == reader.incidents(connection)
 
 
-def test_raw_reports_go_by_the_number_of_their_tick(connection):
-    for tick in range(1, RAW_TICKS + 4):
-        _tick(connection, tick)
-
-    counts = apply_retention(connection, at_ms=NOW_MS)
-
-    ticks = [stored.tick for stored in reader.recent(connection, 1000)[KEY]]
-    assert (list(range(4, RAW_TICKS + 4)), 3) == (ticks, counts["reports"])
-
-
 def test_a_clock_that_ran_ahead_deletes_nothing_that_is_young(connection):
     _minutes(connection, NOW_MS - 40 * HOUR_MS, NOW_MS - MINUTE_MS, healthy=4)
     before = reader.minutes(connection, KEY, since_ms=0)
@@ -279,28 +269,20 @@ def _compact(path):
 
 
 def test_the_command_says_in_one_line_what_it_did(path, connection):
-    for tick in range(1, RAW_TICKS + 4):
-        _tick(connection, tick)
+    _minutes(connection, NOW_MS - 50 * HOUR_MS, NOW_MS)
 
     done = _compact(path)
 
     (line,) = done.stderr.splitlines()
     said = json.loads(line)
-    assert (0, "", "run finished", "compact", 3) == (
-        done.returncode,
-        done.stdout,
-        said["msg"],
-        said["command"],
-        said["reports"],
-    )
+    assert (0, "") == (done.returncode, done.stdout)
+    assert ("run finished", "compact", "done", 2) == (said["msg"], said["command"], said["outcome"], said["minutes"])
     (run,) = reader.last_runs(connection)
     assert ("compact", "done", 1, None) == (run.command, run.outcome, run.ticks, run.instances)
 
 
 def test_the_command_stops_at_a_damaged_store_before_it_deletes_anything(path, connection):
-    for tick in range(1, RAW_TICKS + 4):
-        _tick(connection, tick)
-    _minutes(connection, *range(0, 2000 * MINUTE_MS, MINUTE_MS))
+    _minutes(connection, *range(NOW_MS - 50 * HOUR_MS, NOW_MS, MINUTE_MS))
     _damage(path)
 
     done = _compact(path)
@@ -309,7 +291,7 @@ def test_the_command_stops_at_a_damaged_store_before_it_deletes_anything(path, c
     assert done.stderr.startswith(f"loco-jobs: store {path}: ")
     assert "there is no backup" in done.stderr
     with closing(sqlite3.connect(path)) as damaged:
-        assert damaged.execute("SELECT min(tick) FROM reports").fetchone() == (1,)
+        assert damaged.execute("SELECT min(start_at_ms) FROM minutes").fetchone() == (NOW_MS - 50 * HOUR_MS,)
 
 
 def test_without_room_for_a_copy_the_old_goes_all_the_same():
@@ -323,17 +305,16 @@ from jobs.store.connection import open_store, transaction
 path = Path("/mnt/loco.db")
 with closing(open_store(path)) as connection:
     with transaction(connection):
-        connection.executemany(
-            "INSERT INTO reports VALUES ('static/0', ?, 0, 'ok', '', 0, 'healthy', 'none', '', zeroblob(800))",
-            [(tick,) for tick in range(600)],
-        )
+        starts = [(f"static/{number}", hour * 3_600_000) for number in range(100) for hour in (1, 100)]
+        connection.executemany("INSERT INTO minutes (key, start_at_ms) VALUES (?, ?)", starts)
+        connection.execute("INSERT INTO screens VALUES ('static/0', '', 0, zeroblob(600000))")
     done = subprocess.run([sys.executable, "-m", "jobs", "compact", "--store", path], capture_output=True, text=True)
     print(done.returncode, done.stderr)
-    print(connection.execute("SELECT count(*) FROM reports").fetchone())
+    print(connection.execute("SELECT count(*) FROM minutes").fetchone())
 print(list(path.parent.iterdir()))
 """
     )
 
     assert (0, "") == (done.returncode, done.stderr)
     assert done.stdout.startswith("75 loco-jobs: store /mnt/loco.db: no space is left for it")
-    assert "\n(480,)\n[PosixPath('/mnt/loco.db')]\n" in done.stdout
+    assert "\n(100,)\n[PosixPath('/mnt/loco.db')]\n" in done.stdout

@@ -13,7 +13,7 @@ from jobs.health.model import FailureClass, InstanceKey, ProbeOutcome, Verdict
 from jobs.store import fleet, reader, writer
 from jobs.store.connection import open_reader, open_store, reading, transaction
 from jobs.store.reader import Screen
-from jobs.store.writer import TickRow
+from jobs.store.writer import RAW_TICKS, TickRow
 
 KEY = InstanceKey("static/instance-0")
 OTHER = InstanceKey("static/instance-1")
@@ -233,6 +233,14 @@ def test_the_last_ticks_come_back_oldest_first_for_a_hand_over(connection):
     assert (Verdict.UNHEALTHY, ("QemuDead",)) == (recent[KEY][0].verdict, recent[KEY][0].codes)
     assert (ProbeOutcome.TIMEOUT, None) == (recent[KEY][-1].outcome, recent[KEY][-1].report)
     assert {} == reader.recent(connection, 0)
+
+
+def test_raw_reports_are_kept_for_two_hours_of_ticks_and_their_counts_for_longer(connection):
+    for tick in range(1, RAW_TICKS + 4):
+        _record_tick(connection, tick, a_row(at_ms=AT_MS + tick * 15_000))
+
+    assert list(range(4, RAW_TICKS + 4)) == [stored.tick for stored in reader.recent(connection, 1000)[KEY]]
+    assert RAW_TICKS + 3 == sum(minute.healthy for minute in reader.minutes(connection, KEY, since_ms=0))
 
 
 def test_between_two_ticks_assessments_and_changes_are_written_but_nothing_is_counted(connection):
