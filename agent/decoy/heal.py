@@ -58,6 +58,7 @@ def _mend_program(running: Running, program: str) -> Iterator[str]:
 def _mend_sound(running: Running) -> Iterator[str]:
     if "pulseaudio" not in running.record.programs:
         return
+    sound.wait_for_server(running.folder)
     if not sound.is_audible(running.folder):
         sound.make_audible(running.folder)
         yield "the sink is heard"

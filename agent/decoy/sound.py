@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from typing import Any
 
 from agent.decoy.errors import DecoyError
@@ -13,6 +14,23 @@ from agent.decoy.programs import SINK
 
 # chosen: a local PulseAudio answers in milliseconds; one that is stopped never does.
 _ANSWER_SECONDS = 3.0
+
+# chosen: PulseAudio was seen to answer 0.1 s after its start.
+_START_SECONDS = 5.0
+
+
+def wait_for_server(folder: Folder) -> None:
+    """Wait until PulseAudio answers. Raises: DecoyError when it doesn't in the time of a start."""
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            _pactl(folder, "info")
+        except DecoyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def mute(folder: Folder) -> None:
@@ -50,8 +68,10 @@ def _pactl(folder: Folder, *arguments: str) -> str:
     environment = {**os.environ, "PULSE_SERVER": folder.pulse_server, "LC_ALL": "C.UTF-8"}
     try:
         done = subprocess.run(
-            ["pactl", *arguments], env=environment, capture_output=True, text=True, check=True, timeout=_ANSWER_SECONDS
+            ["pactl", *arguments], env=environment, capture_output=True, text=True, check=False, timeout=_ANSWER_SECONDS
         )
-    except (subprocess.SubprocessError, OSError) as error:
+    except (subprocess.TimeoutExpired, OSError) as error:
         raise DecoyError(f"PulseAudio at {folder.pulse} does not do as asked: {error}") from error
+    if done.returncode:
+        raise DecoyError(f"PulseAudio at {folder.pulse} does not do as asked: {done.stderr.strip()}")
     return done.stdout
