@@ -148,13 +148,18 @@ class Watch:
         self.tick = 0
         self.at_ms = 1_800_000_000_000
 
-    def see(self, report: HealthReport | None = None, *, vnc: str | None = "ok", **fields) -> Assessment:
-        """Make one tick. report: None is a healthy one, unless fields give another outcome. vnc: None is no probe."""
+    def see(
+        self, report: HealthReport | None = None, *, vnc: str | None = "ok", is_fresh: bool = True, **fields
+    ) -> Assessment:
+        """Make one tick. report: None is a healthy one, unless fields give another outcome. vnc: None is no probe.
+
+        is_fresh: give the report the sequence of a round of its own.
+        """
         self.tick += 1
         self.at_ms += TICK_MS
         if report is None and "outcome" not in fields:
             report = a_report()
-        if report is not None and report.agent is not None and report.agent.sequence == 7:
+        if is_fresh and report is not None and report.agent is not None:
             report = changed(report, agent={"sequence": 100 + self.tick})
         probe = a_probe(report, at_ms=self.at_ms, **fields)
         connectivity = None if vnc is None else a_handshake(vnc, at_ms=self.at_ms - 1000)

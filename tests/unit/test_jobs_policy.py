@@ -34,6 +34,10 @@ def test_a_file_changes_what_it_names():
     assert Policy(cpu_ratio=1, stale_ticks=4, client_window=5, client_ticks=5) == parse_policy(text, "p.toml")
 
 
+def test_the_ends_of_a_range_belong_to_it():
+    assert Policy(cpu_ratio=0, throttled_ratio=1.0) == parse_policy("cpu_ratio = 0\nthrottled_ratio = 1.0", "p.toml")
+
+
 @pytest.mark.parametrize("text", MISTAKES)
 def test_a_mistake_is_one_exact_sentence(text):
     with pytest.raises(ConfigError) as caught:
