@@ -39,9 +39,14 @@ def settings():
     found = {}
     for command in COMMANDS.values():
         for option in command.params:
-            if isinstance(option, click.Option) and option.envvar:
-                found.setdefault(option.envvar, set()).update(o for o in option.opts if o.startswith("--"))
+            for name in _variables(option):
+                found.setdefault(name, set()).update(o for o in option.opts if o.startswith("--"))
     return found
+
+
+def _variables(option):
+    names = getattr(option, "envvar", None) or ()
+    return [name for name in ([names] if isinstance(names, str) else names) if name.startswith("LOCO_")]
 
 
 def test_known_names_are_exactly_the_options_of_the_command_lines():
