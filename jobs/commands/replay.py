@@ -12,11 +12,10 @@ import msgspec
 from agent.report import HealthReport, ReportInvalid, decode
 from jobs.commands.options import policy_option
 from jobs.errors import ConfigError
-from jobs.health.classify import classify
-from jobs.health.history import EMPTY, remember
-from jobs.health.incident import IncidentChange, advance
+from jobs.health.incident import IncidentChange
 from jobs.health.model import Assessment, Instance, InstanceKey, ProbeOutcome, ProbeResult
 from jobs.health.policy import Policy
+from jobs.health.watched import Watched, see_probe
 
 TICK_SECONDS = 15
 
@@ -69,15 +68,11 @@ def replay(
 
 def timeline(instance: Instance, reports: Iterable[tuple[str, HealthReport]], policy: Policy) -> Iterator[ReplayedTick]:
     """Yield what each report means after those before it."""
-    history, incident = EMPTY, None
+    watched = Watched(instance)
     for tick, (source, report) in enumerate(reports, start=1):
         seconds = (tick - 1) * TICK_SECONDS
         probe = ProbeResult(instance.key, ProbeOutcome.OK, seconds * 1000, 0.0, report=report)
-        assessment = classify(instance, probe, None, history, policy)
-        history = remember(history, probe, assessment, tick=tick)
-        change = advance(incident, history, assessment, tick=tick, policy=policy)
-        if change is not None:
-            incident = change.incident if change.incident.closed_at_ms is None else None
+        watched, assessment, change = see_probe(watched, probe, tick=tick, policy=policy)
         yield ReplayedTick(tick, seconds, source, assessment, change)
 
 

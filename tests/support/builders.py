@@ -1,12 +1,13 @@
 """Builders of what flows through `jobs.health`; they default to healthy."""
 
+from dataclasses import replace
+
 import msgspec
 from full_report import a_full_report
 
 from agent.report import HealthReport, decode
-from jobs.health.classify import classify
-from jobs.health.history import EMPTY, remember
-from jobs.health.incident import advance
+from jobs.health.history import History
+from jobs.health.incident import Incident
 from jobs.health.model import (
     Assessment,
     Connectivity,
@@ -21,6 +22,7 @@ from jobs.health.model import (
 )
 from jobs.health.policy import Policy
 from jobs.health.rules import BY_CODE, RULES, VERDICT_OF, WEIGHT
+from jobs.health.watched import Watched, see_probe
 
 TICK_MS = 15_000
 POLICY = Policy()
@@ -143,8 +145,7 @@ class Watch:
     def __init__(self, instance: Instance | None = None, policy: Policy = POLICY) -> None:
         self.instance = instance or an_instance()
         self.policy = policy
-        self.history = EMPTY
-        self.incident = None
+        self.watched = Watched(self.instance)
         self.tick = 0
         self.at_ms = 1_800_000_000_000
 
@@ -163,12 +164,19 @@ class Watch:
             report = changed(report, agent={"sequence": 100 + self.tick})
         probe = a_probe(report, at_ms=self.at_ms, **fields)
         connectivity = None if vnc is None else a_handshake(vnc, at_ms=self.at_ms - 1000)
-        assessment = classify(self.instance, probe, connectivity, self.history, self.policy)
-        self.history = remember(self.history, probe, assessment, tick=self.tick)
-        self.change = advance(self.incident, self.history, assessment, tick=self.tick, policy=self.policy)
-        if self.change is not None:
-            self.incident = None if self.change.incident.closed_at_ms is not None else self.change.incident
+        before = replace(self.watched, connectivity=connectivity)
+        self.watched, assessment, self.change = see_probe(before, probe, tick=self.tick, policy=self.policy)
         return assessment
+
+    @property
+    def history(self) -> History:
+        """Return what the next tick looks back at."""
+        return self.watched.history
+
+    @property
+    def incident(self) -> Incident | None:
+        """Return the open incident."""
+        return self.watched.incident
 
 
 def codes(assessment: Assessment) -> list[str]:
