@@ -56,6 +56,8 @@ _CURL_OUTCOMES = {
     pycurl.E_BAD_CONTENT_ENCODING: ProbeOutcome.NOT_JSON,
 }
 
+_ERRNO_OUTCOMES = {errno.ECONNREFUSED: ProbeOutcome.REFUSED, errno.ECONNRESET: ProbeOutcome.DISCONNECTED}
+
 
 class Fetcher:
     """Transfers under way and the connections kept for the next ones. clock: Unix milliseconds."""
@@ -211,7 +213,7 @@ class _Transfer:
         """Tell a refusal from the kernel's giving up, as a router or a neighbour that doesn't answer makes it do."""
         os_error = self.curl.getinfo(pycurl.OS_ERRNO)
         detail = os.strerror(os_error).lower() if os_error else message
-        return ProbeOutcome.REFUSED if os_error == errno.ECONNREFUSED else ProbeOutcome.TIMEOUT, detail
+        return _ERRNO_OUTCOMES.get(os_error, ProbeOutcome.TIMEOUT), detail
 
     def _timeout(self) -> tuple[ProbeOutcome, str]:
         """Tell how far the transfer came."""
