@@ -52,7 +52,7 @@ class Rounds:
         qmp = Qmp(settings.qmp_socket) if settings.qmp_socket else None
         process = QemuProcess(settings)
         self.screen, self.clients = ScreenCheck(qmp), ClientsCheck()
-        self._qmp = qmp
+        self._settings, self._qmp = settings, qmp
         self._qemu = QemuCheck(process, qmp)
         self._started_at = self._round_ended_at = time.monotonic()
         self._identity = Agent(
@@ -130,26 +130,27 @@ class Rounds:
             agent=self._identity,
         )
         report = msgspec.structs.replace(report, **blocks)
-        return msgspec.structs.replace(report, overall_status=overall_status(report))
+        return msgspec.structs.replace(report, overall_status=overall_status(report, self._settings))
 
 
-def overall_status(report: HealthReport) -> str:
+def overall_status(report: HealthReport, settings: Settings) -> str:
     """Return the agent's own word for its instance.
 
     Without QEMU or its picture an instance is unhealthy; without sound, network or a running guest it is degraded.
-    What an instance isn't set up with counts neither way; a fact that should be known and isn't makes it unknown.
+    What it isn't set up with counts neither way; a fact that should be known and isn't makes it unknown.
     """
-    essential = [report.qemu_healthy, report.video and report.video.vnc_available]
+    qemu, video, audio, network = report.qemu, report.video, report.audio, report.network
+    essential = [report.qemu_healthy, video and video.vnc_available]
     beside = [
-        report.qemu and (None if report.qemu.run_state is None else report.qemu.run_state == "running"),
-        report.audio and report.audio.pulse_running,
-        report.audio and (None if report.audio.muted is None else not report.audio.muted),
-        report.network and report.network.bridge_up,
-        report.network and report.network.tap_up,
+        audio and audio.pulse_running if settings.pulse_server else True,
+        network and network.bridge_up if settings.bridge else True,
+        network and network.tap_up if settings.tap else True,
+        not (audio and audio.muted),
+        not (qemu and qemu.run_state not in {None, "running"}),
     ]
     if False in essential:
         return "unhealthy"
-    if None in essential:
+    if None in essential + beside:
         return "unknown"
     return "degraded" if False in beside else "healthy"
 

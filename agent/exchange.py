@@ -56,12 +56,13 @@ def parse_head(head: bytes) -> Request:
     words = line.split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
         raise BadRequest(HTTPStatus.BAD_REQUEST, "the first line is no HTTP/1 request")
-    headers = {}
+    headers: dict[str, str] = {}
     for field in fields:
         name, colon, value = field.partition(":")
         if not colon or not name or name != name.strip():
             raise BadRequest(HTTPStatus.BAD_REQUEST, "a header has no name")
-        headers[name.lower()] = value.strip()
+        if headers.setdefault(name.lower(), value.strip()) != value.strip() and name.lower() == "content-length":
+            raise BadRequest(HTTPStatus.BAD_REQUEST, "two lengths contradict each other")
     if "transfer-encoding" in headers:
         raise BadRequest(HTTPStatus.LENGTH_REQUIRED, "a body needs a Content-Length, chunks aren't read")
     length = headers.get("content-length", "0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 import zlib
@@ -59,10 +60,10 @@ def single_colour(picture: Picture) -> bytes | None:
 
 def largest_colour_ratio(picture: Picture) -> float:
     """Return the share of the commonest colour, 0-1, from evenly spread samples."""
-    step = 3 * (picture.width * picture.height // _MAX_SAMPLES + 1)
-    if picture.width % (step // 3) == 0:
-        step += 3  # else the samples would stand in columns
-    red, green, blue = (picture.pixels[channel::step] for channel in range(3))
+    step = picture.width * picture.height // _MAX_SAMPLES + 1
+    while math.gcd(step, 30 * picture.width) != 1:  # else samples would stand in columns, or in step with a pattern
+        step += 1
+    red, green, blue = (picture.pixels[channel :: 3 * step] for channel in range(3))
     ((_, count),) = Counter(zip(red, green, blue, strict=True)).most_common(1)
     return round(count / len(red), 4)
 

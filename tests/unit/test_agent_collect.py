@@ -1,0 +1,52 @@
+import pytest
+
+from agent.collect import overall_status
+from agent.report import Audio, HealthReport, Network, Qemu, Video
+from agent.settings import Settings
+
+ADDRESS = ("127.0.0.1", 0)
+FULL = Settings(ADDRESS, "/qmp", "", "qemu-system-*", ADDRESS, "/pulse", "loco-br", "tap0", "", "", "")
+BARE = Settings(ADDRESS, "/qmp", "", "qemu-system-*", ADDRESS, "", "", "", "", "", "")
+
+
+def a_measured_report(**fields):
+    """Return a report of a healthy instance as far as the agent's own word goes."""
+    healthy = {
+        "timestamp": "2026-11-24T20:00:00Z",
+        "overall_status": "unknown",
+        "qemu_healthy": True,
+        "qemu": Qemu(run_state="running"),
+        "video": Video(vnc_available=True),
+        "audio": Audio(pulse_running=True, muted=False),
+        "network": Network(bridge_up=True, tap_up=True),
+    }
+    return HealthReport(**{**healthy, **fields})
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({}, "healthy"),
+        ({"qemu_healthy": False}, "unhealthy"),
+        ({"qemu_healthy": None}, "unknown"),
+        ({"video": Video(vnc_available=False)}, "unhealthy"),
+        ({"video": Video(error="hangs")}, "unknown"),
+        ({"video": None}, "unknown"),
+        ({"video": Video(error="hangs"), "qemu_healthy": False}, "unhealthy"),
+        ({"qemu": Qemu(run_state="paused")}, "degraded"),
+        ({"audio": Audio(pulse_running=False)}, "degraded"),
+        ({"audio": Audio(pulse_running=True, muted=True)}, "degraded"),
+        ({"audio": Audio(error="hangs")}, "unknown"),
+        ({"network": Network(bridge_up=True, tap_up=False)}, "degraded"),
+        ({"network": Network(bridge_up=False, tap_up=True)}, "degraded"),
+        ({"network": Network(error="hangs")}, "unknown"),
+    ],
+)
+def test_the_agents_own_word_follows_from_the_facts(fields, word):
+    assert word == overall_status(a_measured_report(**fields), FULL)
+
+
+def test_what_an_instance_is_not_set_up_with_counts_neither_way():
+    report = a_measured_report(audio=Audio(error="none is configured"), network=Network(error="none is configured"))
+
+    assert "healthy" == overall_status(report, BARE)
