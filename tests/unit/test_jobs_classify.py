@@ -221,6 +221,33 @@ def test_a_legacy_agents_load_is_the_instances(field, code):
     assert ("degraded", "qemu", [code, *LEGACY_FINDINGS]) == said(assessment)
 
 
+def test_drops_are_measured_against_both_directions():
+    rates = {"drops_per_second": 2.0, "tx_packets_per_second": 30.0, "rx_packets_per_second": 6.0}
+    watch = Watch()
+    watch.see(a_report(network=rates))
+    assessment = watch.see(a_report(network=rates))
+    evidence = [(one.value, one.limit) for one in assessment.reasons[0].evidence]
+
+    assert [(2.0, 1.0), (pytest.approx(2 / 38), 0.05)] == evidence
+
+
+def test_a_dropped_twentieth_is_still_well():
+    rates = {"drops_per_second": 2.0, "tx_packets_per_second": 32.0, "rx_packets_per_second": 6.0}
+    watch = Watch()
+    watch.see(a_report(network=rates))
+
+    assert [] == codes(watch.see(a_report(network=rates)))
+
+
+def test_a_load_is_shown_beside_its_limit_in_percent():
+    watch = Watch()
+    for _ in range(POLICY.load_ticks):
+        assessment = watch.see(a_report(performance={"cpu_usage": 99.0, "memory_usage": 98.0}))
+    limits = {one.fact: one.limit for one in assessment.reasons[0].evidence}
+
+    assert (95.0, 95.0) == (limits["performance.cpu_usage"], limits["performance.memory_usage"])
+
+
 def test_packets_that_nobody_counts_drop_nothing():
     watch = Watch()
     report = a_report(network={"drops_per_second": 9.0, "tx_packets_per_second": None})
@@ -263,6 +290,21 @@ def test_a_value_that_was_not_measured_makes_the_verdict_unknown(changes, facts)
     assert facts == [one.fact for one in assessment.reasons[0].evidence]
 
 
+def test_the_monitors_own_words_are_the_evidence():
+    told = {"run_state": None, "qmp_error": "nobody listens on qmp", "error": None}
+    assessment = Watch().see(a_report(qemu=told))
+
+    assert "nobody listens on qmp" == assessment.reasons[0].evidence[0].limit
+
+
+def test_a_tap_is_named_where_the_agent_names_it():
+    named = Watch().see(a_report(network={"tap_up": False}))
+    unnamed = Watch().see(a_report(network={"tap_up": False, "bridge": None, "tap": None}))
+
+    assert ["loco-br tap0"] == [one.value for one in named.reasons[0].evidence if one.fact == "interfaces"]
+    assert [] == [one.value for one in unnamed.reasons[0].evidence if one.fact == "interfaces"]
+
+
 def test_the_agents_own_reason_is_the_evidence():
     assessment = Watch().see(a_report(screen={"verdict": None, "error": "screendump: no display"}))
 
@@ -287,6 +329,23 @@ def test_a_sequence_that_stands_still_for_three_ticks_is_stale():
     verdicts = [watch.see(a_report(sequence=3), is_fresh=False).verdict.value for _ in range(4)]
 
     assert ["healthy", "healthy", "unknown", "unknown"] == verdicts
+
+
+@pytest.mark.parametrize(("apart_ms", "expected"), [(10_000, "unknown"), (9_990, "healthy")])
+def test_a_sequence_is_stale_after_twenty_seconds_of_three_equal_reports(apart_ms, expected):
+    watch = Watch()
+    for _ in range(3):
+        watch.at_ms += apart_ms - TICK_MS
+        assessment = watch.see(a_report(sequence=3), is_fresh=False)
+
+    assert expected == assessment.verdict
+
+
+def test_the_sequence_before_may_be_any_older_one():
+    watch = Watch()
+    verdicts = [watch.see(a_report(sequence=n), is_fresh=False).verdict.value for n in (1, 2, 2, 2)]
+
+    assert ["healthy", "healthy", "healthy", "unknown"] == verdicts
 
 
 def test_a_stale_report_is_judged_no_further():
@@ -340,6 +399,13 @@ def test_a_restart_is_shown_for_a_minute():
     ]
 
     assert ["degraded"] * 4 + ["healthy"] == verdicts
+
+
+def test_a_process_whose_age_stands_still_has_not_restarted():
+    watch = Watch(policy=Policy(boot_grace_seconds=0.0))
+    watch.see(a_report(qemu={"uptime_seconds": 4.0}))
+
+    assert [] == codes(watch.see(a_report(qemu={"uptime_seconds": 4.0})))
 
 
 def test_a_qemu_that_nobody_saw_before_has_not_restarted():
@@ -516,6 +582,15 @@ def test_a_legacy_agents_growing_error_counters_are_a_rate():
 
     assert ("degraded", "network", ["InterfaceErrors", *LEGACY_FINDINGS]) == said(assessment)
     assert 400 / 15 == pytest.approx(assessment.reasons[0].evidence[0].value)
+
+
+def test_two_ticks_at_the_same_millisecond_are_no_rate():
+    watch = Watch()
+    for tick in range(3):
+        watch.at_ms -= TICK_MS
+        assessment = watch.see(a_legacy_report(network={"rx_errors": 400 * tick}), vnc=None)
+
+    assert LEGACY_FINDINGS == codes(assessment)
 
 
 def test_many_errors_long_ago_are_no_rate():
