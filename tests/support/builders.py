@@ -27,6 +27,9 @@ from jobs.health.watched import Watched, see_probe
 TICK_MS = 15_000
 POLICY = Policy()
 
+# What is to be said of every legacy report.
+LEGACY_FINDINGS = ["LegacyAgent", "IdentityUnproven"]
+
 # What the seed's shell script answers: its own fields and nothing else.
 LEGACY = {
     "timestamp": "2026-11-24T20:00:00Z",
@@ -182,3 +185,8 @@ class Watch:
 def codes(assessment: Assessment) -> list[str]:
     """Return the codes of the reasons, worst first."""
     return [reason.code for reason in assessment.reasons]
+
+
+def said(assessment: Assessment) -> tuple[str, str, list[str]]:
+    """Return verdict, class and codes."""
+    return assessment.verdict.value, assessment.failure_class.value, codes(assessment)
