@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import time
 from contextlib import closing
 
 import click
@@ -27,7 +26,7 @@ def collect(*, policy: Policy, settings: WindowSettings) -> int:
     For example: python -m jobs collect --store loco.db --window 300
     """
     _allow_many_files()
-    with closing(Collector(policy, clock=lambda: time.time_ns() // 1_000_000)) as collector:
+    with closing(Collector(policy, clock=settings.clock.wall_ms)) as collector:
         return run_window(collector, settings)
 
 

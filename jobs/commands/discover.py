@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,7 +38,7 @@ def discover(*, instances: Path, settings: WindowSettings) -> int:
 
     For example: python -m jobs discover --instances instances.json --store loco.db --window 300
     """
-    return run_window(Discovery(instances, clock=lambda: time.time_ns() // 1_000_000), settings)
+    return run_window(Discovery(instances, clock=settings.clock.wall_ms), settings)
 
 
 class Discovery:
