@@ -58,7 +58,7 @@ def local(*, instances: Path, store: Path, window: int, log_level: str) -> int:
 
     They are child processes, so any may be killed: it is started again within a second. SIGTERM ends them all.
 
-    For example: python -m jobs local --instances instances.json --store loco.db --window 60
+    Example: python -m jobs local --instances instances.json --store loco.db --window 60
     """
     start_logging(log_level)
     shared = ("--store", str(store), "--log-level", log_level)

@@ -51,7 +51,7 @@ def replay(
 
     They count as ticks of one instance, 15 s apart. Nothing is written and no instance is asked.
 
-    For example: python -m jobs replay --expect-motion-seconds 20 before.json after.json
+    Example: python -m jobs replay --expect-motion-seconds 20 before.json after.json
     """
     instance = Instance(
         InstanceKey("static/replay"),
