@@ -286,7 +286,7 @@ def _bump_revision(connection: sqlite3.Connection) -> None:
 
 def _codes(assessment: Assessment) -> str:
     """Return the reason codes as the store keeps them."""
-    return " ".join(reason.code for reason in assessment.reasons)
+    return " ".join([reason.code for reason in assessment.reasons])
 
 
 def _text(value: object) -> str:
