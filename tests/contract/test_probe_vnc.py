@@ -1,20 +1,18 @@
 """The connectivity probe against VNC servers that behave, and against those that don't, over real sockets."""
 
-import socket
 import struct
 import threading
 import time
 from contextlib import ExitStack
 
 import pytest
+from rfb_server import SERVER_INIT, VERSION, shake_hands
 from servers import closed_port, full_backlog, hang, reset, serving
 
 from jobs.health.model import Connectivity, ConnectivityOutcome
 from jobs.probe.handshakes import HANDSHAKE_SECONDS, MAX_OPEN_PER_HOST
 from jobs.probe.vnc import FIRST_REST_SECONDS, LONGEST_REST_SECONDS, VncProber
 
-VERSION = b"RFB 003.008\n"
-SERVER_INIT = struct.pack(">HHBBBBHHHBBB3x", 320, 200, 32, 24, 0, 1, 255, 255, 255, 16, 8, 0) + b"\0\0\0\4QEMU"
 TOO_MANY = b"Too many security failures"
 REFUSAL = b"\0" + struct.pack(">I", len(TOO_MANY)) + TOO_MANY
 
@@ -40,34 +38,6 @@ def saying(data):
         hang(connection)
 
     return serve
-
-
-def exactly(connection, count):
-    data = b""
-    while len(data) < count:
-        piece = connection.recv(count - len(data))
-        if not piece:
-            raise ConnectionResetError
-        data += piece
-    return data
-
-
-def shake_hands(connection, *, piece_bytes=4096, then=b""):
-    """Be a server without a password; return the client's ClientInit."""
-
-    def say(data):
-        for start in range(0, len(data), piece_bytes):
-            connection.sendall(data[start : start + piece_bytes])
-
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    say(VERSION)
-    assert VERSION == exactly(connection, 12)
-    say(b"\1\1")
-    assert b"\1" == exactly(connection, 1)
-    say(b"\0\0\0\0")
-    client_init = exactly(connection, 1)
-    say(SERVER_INIT + then)
-    return client_init
 
 
 def test_a_whole_handshake_is_ok_shared_and_ends_without_a_reset(prober):

@@ -1,0 +1,292 @@
+"""The collector's rounds over real sockets into a real store, without the window around them."""
+
+import json
+import threading
+import time
+from contextlib import ExitStack, closing, contextmanager
+
+import msgspec
+import pytest
+from builders import LEGACY
+from full_report import a_full_report
+from rfb_server import shake_hands
+from servers import answering, hang, http, read_request, serving
+
+from agent.report import encode
+from jobs.collector import CONNECTIVITY, REPORTS, Collector
+from jobs.health.model import (
+    ConnectivityOutcome,
+    FailureClass,
+    Instance,
+    InstanceKey,
+    ProbeOutcome,
+    Verdict,
+)
+from jobs.health.policy import Policy
+from jobs.store import reader
+from jobs.store.connection import open_store, transaction
+from jobs.store.writer import record_inventory
+
+
+class Rounds:
+    """Makes the rounds of one collector as a window would, one after the other."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.tick = 0
+        self.collector = Collector(Policy(), clock=lambda: time.time_ns() // 1_000_000)
+        self.collector.resume(connection)
+
+    def discover(self, *instances):
+        """Be the discoverer."""
+        with transaction(self.connection):
+            record_inventory(self.connection, instances, at_ms=1)
+
+    def reports(self):
+        """Make one numbered tick."""
+        self._round(REPORTS)
+        self.tick += 1
+
+    def connectivity(self):
+        """Make one round between two ticks."""
+        self._round(CONNECTIVITY)
+
+    def _round(self, beat):
+        observed = self.collector.observe(beat, self.tick + 1)
+        with transaction(self.connection):
+            observed.write(self.connection)
+
+    def latest(self, name):
+        """Return what the store says of one instance."""
+        return reader.latest(self.connection).get(InstanceKey(f"static/{name}"))
+
+
+@pytest.fixture
+def rounds(tmp_path):
+    with closing(open_store(tmp_path / "loco.db")) as connection:
+        rounds = Rounds(connection)
+        with closing(rounds.collector):
+            yield rounds
+
+
+def an_instance(name, server, *, vnc_port=None):
+    address = ("127.0.0.1", vnc_port) if vnc_port else None
+    return Instance(InstanceKey(f"static/{name}"), name, name, server.url, vnc_address=address)
+
+
+@contextmanager
+def agents(*scripts):
+    with ExitStack() as stack:
+        yield [stack.enter_context(serving(script)) for script in scripts]
+
+
+class Agent:
+    """A well-behaved agent whose answers a test may change; its sequence counts requests."""
+
+    def __init__(self):
+        self.sequence = 0
+        self.screen_hash = "first"
+        self.png = b"\x89PNG\r\n\x1a\none"
+        self.is_well = True
+
+    def serve(self, connection):
+        """Answer reports and pictures."""
+        while head := read_request(connection):
+            self.sequence += 1
+            if not self.is_well:
+                connection.sendall(http(b"<html>", content_type="text/html"))
+            elif head.startswith(b"GET /screen.png "):
+                connection.sendall(http(self.png, content_type="image/png"))
+            else:
+                report = a_full_report(sequence=self.sequence, screen_hash=self.screen_hash)
+                connection.sendall(http(encode(report)))
+
+
+def test_one_tick_gives_every_instance_a_verdict_and_a_row(rounds):
+    with agents(Agent().serve, answering(http(b"[]"))) as (well, broken):
+        rounds.discover(an_instance("well", well), an_instance("broken", broken))
+        rounds.reports()
+
+    assert (Verdict.HEALTHY, FailureClass.NONE) == (
+        rounds.latest("well").assessment.verdict,
+        rounds.latest("well").assessment.failure_class,
+    )
+    assert (Verdict.UNKNOWN, "ReportInvalid") == (
+        rounds.latest("broken").assessment.verdict,
+        rounds.latest("broken").assessment.reasons[0].code,
+    )
+
+
+def test_a_bad_answer_leaves_the_last_good_report_with_its_own_age(rounds):
+    agent = Agent()
+    with serving(agent.serve) as server:
+        rounds.discover(an_instance("a", server))
+        rounds.reports()
+        good = rounds.latest("a")
+        agent.is_well = False
+        rounds.reports()
+
+    bad = rounds.latest("a")
+    assert (good.report, good.report_at_ms) == (bad.report, bad.report_at_ms)
+    assert (ProbeOutcome.NOT_JSON, 2) == (bad.outcome, bad.tick)
+    assert bad.assessment.observed_at_ms > bad.report_at_ms
+
+
+def test_an_instance_discovered_between_ticks_has_its_verdict_at_the_next_connectivity_beat(rounds):
+    with serving(Agent().serve) as server:
+        rounds.reports()
+        rounds.discover(an_instance("late", server))
+        rounds.connectivity()
+
+    assert (1, Verdict.HEALTHY) == (rounds.latest("late").tick, rounds.latest("late").assessment.verdict)
+
+
+def test_a_slow_agent_holds_up_nobody_and_joins_the_same_tick_when_it_answers(rounds):
+    def slow(connection):
+        read_request(connection)
+        time.sleep(1.5)
+        connection.sendall(http(encode(a_full_report())))
+
+    with agents(Agent().serve, slow) as (fast, late):
+        rounds.discover(an_instance("fast", fast), an_instance("late", late))
+        began = time.monotonic()
+        rounds.reports()
+        seconds = time.monotonic() - began
+        at_once = rounds.latest("late")
+        time.sleep(0.7)
+        rounds.connectivity()
+
+        assert seconds < 1.4
+        assert None is at_once
+        assert (1, Verdict.HEALTHY) == (rounds.latest("late").tick, rounds.latest("late").assessment.verdict)
+        assert 1 == late.connections
+
+
+def test_no_round_writes_a_second_row_for_a_tick(rounds):
+    with serving(Agent().serve) as server:
+        rounds.discover(an_instance("a", server))
+        for _ in range(2):
+            rounds.reports()
+            rounds.connectivity()
+            rounds.connectivity()
+
+    rows = rounds.connection.execute("SELECT tick FROM reports ORDER BY tick").fetchall()
+    assert [(1,), (2,)] == rows
+
+
+def test_a_legacy_agent_is_classified_at_once_and_its_vnc_never_dialled(rounds):
+    body = msgspec.json.encode({**LEGACY, "network": {**LEGACY["network"], "tap_up": False}})
+    with agents(answering(http(body)), hang) as (agent, vnc):
+        rounds.discover(an_instance("old", agent, vnc_port=vnc.port))
+        for _ in range(3):
+            rounds.reports()
+            rounds.connectivity()
+
+        latest = rounds.latest("old")
+        assert (FailureClass.NETWORK, "TapDown") == (
+            latest.assessment.failure_class,
+            latest.assessment.reasons[0].code,
+        )
+        assert 0 == vnc.connections
+        assert ConnectivityOutcome.NOT_DIALLED == latest.connectivity.outcome
+        assert {"screen", "sessions", "qemu"}.isdisjoint(json.loads(latest.report))
+
+
+def test_a_legacy_report_with_nothing_wrong_never_reads_as_stale_though_its_clock_stands_still(rounds):
+    with serving(answering(http(msgspec.json.encode(LEGACY)))) as agent:
+        rounds.discover(an_instance("old", agent))
+        for _ in range(4):
+            rounds.reports()
+
+    codes = [reason.code for reason in rounds.latest("old").assessment.reasons]
+    assert "ReportStale" not in codes
+    assert "ClockSkew" not in codes
+
+
+def test_a_vnc_server_that_lets_viewers_in_again_changes_the_verdict_between_two_ticks(rounds):
+    lets_in = threading.Event()
+
+    def vnc_server(connection):
+        if lets_in.is_set():
+            shake_hands(connection)
+
+    with agents(Agent().serve, vnc_server) as (agent, vnc):
+        rounds.discover(an_instance("a", agent, vnc_port=vnc.port))
+        for _ in range(3):
+            rounds.reports()
+            rounds.connectivity()
+        before = rounds.latest("a").assessment
+        lets_in.set()
+        rounds.connectivity()
+
+    after = rounds.latest("a")
+    assert ("unhealthy", "VncUnreachable") == (before.verdict, before.reasons[0].code)
+    assert ("healthy", 3, ConnectivityOutcome.OK) == (after.assessment.verdict, after.tick, after.connectivity.outcome)
+
+
+def test_the_latest_picture_is_kept_and_fetched_again_only_when_it_moved(rounds):
+    agent, key = Agent(), InstanceKey("static/a")
+    with serving(agent.serve) as server:
+        rounds.discover(an_instance("a", server))
+        rounds.reports()
+        rounds.connectivity()
+        first = reader.screen(rounds.connection, key)
+        asked = agent.sequence
+        rounds.reports()
+        rounds.connectivity()
+        asked_again = agent.sequence - asked
+        agent.screen_hash, agent.png = "second", b"\x89PNG\r\n\x1a\ntwo"
+        rounds.reports()
+        rounds.connectivity()
+
+    second = reader.screen(rounds.connection, key)
+    assert (("first", b"\x89PNG\r\n\x1a\none"), 1) == ((first.hash, first.png), asked_again)
+    assert ("second", b"\x89PNG\r\n\x1a\ntwo") == (second.hash, second.png)
+
+
+def test_a_successor_carries_on_with_history_and_incidents(rounds):
+    agent = Agent()
+    agent.is_well = False
+    with serving(agent.serve) as server:
+        rounds.discover(an_instance("a", server))
+        for _ in range(4):
+            rounds.reports()
+        (opened,) = reader.open_incidents(rounds.connection).values()
+        successor = Rounds(rounds.connection)
+        successor.tick = rounds.tick
+        with closing(successor.collector):
+            successor.connectivity()
+            successor.reports()
+            successor.connectivity()
+
+    (carried,) = reader.open_incidents(rounds.connection).values()
+    since = {one.since_ms for one in rounds.latest("a").assessment.reasons[0].evidence}
+    assert (opened.id, 5) == (carried.id, rounds.latest("a").tick)
+    assert {opened.opened_at_ms} == since
+
+
+def test_an_instance_that_left_the_inventory_is_no_longer_asked(rounds):
+    with agents(Agent().serve, Agent().serve) as (stays, goes):
+        rounds.discover(an_instance("stays", stays), an_instance("goes", goes))
+        rounds.reports()
+        rounds.discover(an_instance("stays", stays))
+        rounds.connectivity()
+        rounds.reports()
+
+    assert (2, None) == (rounds.latest("stays").tick, rounds.latest("goes"))
+
+
+def test_a_round_that_was_not_committed_leaves_no_trace_in_memory(rounds):
+    with serving(Agent().serve) as server:
+        rounds.discover(an_instance("a", server))
+        rounds.collector.observe(REPORTS, 1)
+        rounds.reports()
+
+    assert [(1,)] == rounds.connection.execute("SELECT tick FROM reports").fetchall()
+
+
+def test_a_fleet_of_nobody_is_no_trouble(rounds):
+    rounds.reports()
+    rounds.connectivity()
+
+    assert {} == reader.latest(rounds.connection)
