@@ -102,15 +102,16 @@ def test_minutes_that_a_stepped_clock_adds_to_a_rolled_hour_are_rolled_up_again(
 
 def test_days_without_upkeep_are_rolled_up_before_their_minutes_go(connection):
     starts = list(range(NOW_MS - 5 * DAY_MS, NOW_MS, HOUR_MS))
-    _minutes(connection, *starts, *[start + 59 * MINUTE_MS for start in starts], healthy=4)
+    minutes = [start + step * MINUTE_MS for start in starts for step in (0, 1, 2, 3, 5, 8, 13, 59)]  # several batches
+    _minutes(connection, *minutes, healthy=4)
 
     counts = apply_retention(connection, at_ms=NOW_MS)
 
-    assert (starts, {8}) == (
+    assert (starts, {32}) == (
         _starts(reader.hours(connection, KEY, since_ms=0)),
         {hour.healthy for hour in reader.hours(connection, KEY, since_ms=0)},
     )
-    assert 3 * 24 * 2 * 2 == counts["minutes"]
+    assert 3 * 24 * 8 * 2 == counts["minutes"]
     assert NOW_MS - 48 * HOUR_MS == reader.minutes(connection, KEY, since_ms=0)[0].start_at_ms
 
 
