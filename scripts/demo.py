@@ -148,6 +148,8 @@ def _start_all(demo: Demo, children: dict[str, subprocess.Popen[bytes]], asked: 
         launch(name, "agent", "decoy", "run", "--id", name, "--dir", demo.directory)
     found = [each for name in demo.ids if (each := _record(demo, name, children, asked))]
     inventory, store = STATE / "instances.json", STATE / "loco.db"
+    for old in STATE.glob("loco.db*"):  # another demo's instances had these ids
+        old.unlink()
     _write(inventory, json.dumps([_entry(each) for each in found], indent=2).encode())
     launch("jobs", "jobs", "local", "--instances", inventory, "--store", store)
     launch("api", "api", "--store", store, "--listen", f"127.0.0.1:{demo.port}")
