@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
-# chosen: a signal is heard at once; the step only times renewals and the two limits, and costs nothing.
+# chosen: at once by a person's measure, and five looks a second cost nothing.
 _STEP_SECONDS = 0.2
 
 # chosen: a renewal is due a fifth early, so that one that has to wait for the write lock is still in time.
@@ -34,8 +34,8 @@ _LOCK_MILLISECONDS = 400
 class Watch:
     """Watches one run from a thread of its own, as a context manager around everything the run does.
 
-    The signals are blocked in all threads and taken here: no handler interrupts a round, and a round that is stuck in
-    C code can't hide them. leaving: set once somebody asked the run to end.
+    SIGTERM and SIGINT are blocked in all threads and looked for here: no handler interrupts a round, and a round that
+    is stuck in C code can't hide them. leaving: set once somebody asked the run to end.
     """
 
     def __init__(self, settings: WindowSettings) -> None:
@@ -58,6 +58,8 @@ class Watch:
     ) -> None:
         self._ended.set()
         self._thread.join()
+        while signal.sigpending() & _SIGNALS:
+            signal.sigwait(_SIGNALS)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     def holds(self, lease: Lease | None) -> None:
@@ -75,8 +77,9 @@ class Watch:
             self._steps_in_round = None
 
     def _run(self) -> None:
-        while not self._ended.is_set():
-            if signal.sigtimedwait(_SIGNALS, _STEP_SECONDS) and not self._leave_by:
+        while not self._ended.wait(_STEP_SECONDS):
+            # Not sigtimedwait(): CPython returns a signal that nobody sent when SIGCONT interrupts it at its end.
+            if not self._leave_by and signal.sigpending() & _SIGNALS:
                 self._leave_by = time.monotonic() + self._settings.leave_seconds
                 self.leaving.set()
             self._end_late_leaver()

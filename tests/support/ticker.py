@@ -1,4 +1,4 @@
-"""A command with a window whose rounds only note when they were made; a process to be killed, stopped and stepped.
+"""A command with a window whose rounds only note when they were made: a process to be killed, stopped and stepped.
 
 `python tests/support/ticker.py --store FILE --window 4 --beat 1 --scale 0.1`
 """
@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from agent.commandline import start_logging
@@ -23,7 +24,7 @@ NAME = "collect"
 
 
 class Ticker:
-    """Rounds that write one row a tick: number, process, token, and the machine's own time."""
+    """Rounds that write one row a tick: its number, the process, and the machine's own time."""
 
     name = NAME
 
@@ -31,10 +32,9 @@ class Ticker:
         self.beats = (Beat("tick", options.beat, is_tick=True), Beat("between", options.beat / 3))
         self._options = options
         self._statements_left: int | None = None
-        self._has_observed = False
 
     def warm(self, connection: sqlite3.Connection) -> None:
-        """Make the table and, if this process is to die at a statement, count them."""
+        """Make the table and, if this process is to die at a statement, begin to count them."""
         connection.execute("CREATE TABLE IF NOT EXISTS ticks (tick INTEGER PRIMARY KEY, pid INTEGER, at REAL) STRICT")
         self._connection = connection
         if self._options.die_at and not self._options.die_late:
@@ -45,44 +45,55 @@ class Ticker:
         """Nothing is carried over."""
 
     def observe(self, beat: Beat, tick: int) -> Observed:
-        """Take as long as was asked for, and note the time."""
+        """Take as long as was asked for."""
+        if not beat.is_tick:
+            return Observed(_note_nothing, instances=1)
         time.sleep(self._options.round_seconds)
-        if beat.is_tick and self._options.die_at and read_lease(self._connection, NAME).successor:
-            self._statements_left = self._statements_left or self._options.die_at
-        return Observed(lambda connection: self._write(connection, beat, tick), instances=1)
-
-    def _write(self, connection: sqlite3.Connection, beat: Beat, tick: int) -> None:
-        if beat.is_tick:
-            at = time.clock_gettime(time.CLOCK_BOOTTIME)
-            connection.execute("INSERT INTO ticks VALUES (?, ?, ?)", (tick, os.getpid(), at))
+        is_late = self._options.die_late and read_lease(self._connection, NAME).successor is not None
+        if is_late and self._statements_left is None:
+            self._statements_left = self._options.die_at
+        return Observed(partial(_note, tick), instances=1)
 
     def _count(self, _: str) -> None:
         """Die at the chosen statement, just before SQLite runs it."""
-        if self._statements_left is None:
-            return
-        self._statements_left -= 1
-        if self._statements_left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self._statements_left is not None:
+            self._statements_left -= 1
+            if self._statements_left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main() -> int:
-    """Live one window."""
+def _note_nothing(_: sqlite3.Connection) -> None:
+    """Write nothing: a beat between ticks only renews the lease."""
+
+
+def _note(tick: int, connection: sqlite3.Connection) -> None:
+    """Write one tick down."""
+    at = time.clock_gettime(time.CLOCK_BOOTTIME)
+    connection.execute("INSERT INTO ticks VALUES (?, ?, ?)", (tick, os.getpid(), at))
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--window", type=int, required=True)
     parser.add_argument("--beat", type=float, default=15)
     parser.add_argument("--scale", type=float, default=1, help="of every patience, so that a test needn't wait")
-    parser.add_argument("--round-seconds", type=float, default=0.0)
+    parser.add_argument("--round-seconds", type=float, default=0, help="how long a tick's round takes")
     parser.add_argument("--die-at", type=int, default=0, help="the statement to die before, counted from 1")
     parser.add_argument("--die-late", action="store_true", help="count from the first tick that sees a successor")
-    parser.add_argument("--wall-step", type=float, default=0.0, help="seconds that the wall clock jumps by")
-    parser.add_argument("--wall-step-after", type=float, default=2.0)
-    options = parser.parse_args()
+    parser.add_argument("--wall-step", type=float, default=0, help="seconds that the wall clock jumps by")
+    parser.add_argument("--wall-step-after", type=float, default=0, help="seconds until it jumps")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Live one window."""
+    options = _options()
     start_logging("info")
-    began = time.monotonic()
+    steps_at = time.monotonic() + options.wall_step_after
 
     def wall() -> float:
-        return time.time() + (options.wall_step if time.monotonic() - began > options.wall_step_after else 0)
+        return time.time() + (options.wall_step if time.monotonic() > steps_at else 0)
 
     settings = WindowSettings(
         options.store,
@@ -90,6 +101,8 @@ def main() -> int:
         silence_seconds=12 * options.scale,
         renew_seconds=5 * options.scale,
         take_back_seconds=10 * options.scale,
+        leave_seconds=8 * options.scale,
+        round_seconds=20 * options.scale,
         clock=Clock(wall=wall),
     )
     return run_window(Ticker(options), settings)
