@@ -75,10 +75,11 @@ def _roll_up(connection: sqlite3.Connection, reference_ms: int) -> int:
         # Fetched at once and merged afterwards: a reader in the middle of its rows keeps a writer from committing.
         with reading(connection):
             minutes = minutes_between(connection, start_ms, start_ms + HOUR_MS)
-        hours = _by_instance(minutes, start_ms)
-        with transaction(connection):
-            put_hours(connection, hours.items())
-        count += len(hours)
+        if minutes:
+            hours = _by_instance(minutes, start_ms)
+            with transaction(connection):
+                put_hours(connection, hours.items())
+            count += len(hours)
     return count
 
 
