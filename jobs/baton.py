@@ -38,7 +38,7 @@ class Silence:
 class Baton:
     """The right to tick, as one run sees it.
 
-    held: the lease as of this run's last write; token 0 before its first turn.
+    held: the lease as of this run's last write; token 0 before its first turn. watch: renews it meanwhile.
     """
 
     def __init__(self, connection: sqlite3.Connection, name: str, settings: WindowSettings, watch: Watch) -> None:
@@ -46,7 +46,7 @@ class Baton:
         self.held = Lease(name, None, 0, 0, 0, None, None, None)
         self._connection = connection
         self._settings = settings
-        self._watch = watch
+        self.watch = watch
 
     def wait_turn(self) -> bool:
         """Announce this run and take the baton: after the holder's next tick, or when there is no holder any more.
@@ -56,7 +56,7 @@ class Baton:
         with transaction(self._connection):
             announced = lease = announce(self._connection, self.held.name, self.own_name)
         silence = Silence()
-        while lease.successor == self.own_name and not self._watch.leaving.is_set():
+        while lease.successor == self.own_name and not self.watch.leaving.is_set():
             if (lease.tick != announced.tick or self.is_free(lease, silence)) and self.take(lease):
                 return True
             lease = self.look_again()
@@ -70,7 +70,7 @@ class Baton:
         clock = self._settings.clock
         patience_ends_ms = max(due_ms, clock.boottime_ms()) + round(self._settings.take_back_seconds * 1000)
         silence, began_at = Silence(), clock.monotonic()
-        while not self._watch.leaving.is_set():
+        while not self.watch.leaving.is_set():
             lease = self.look_again()
             if lease.token == self.held.token:
                 if clock.monotonic() - began_at > _TAKE_SECONDS or clock.boottime_ms() >= due_ms:
@@ -78,7 +78,7 @@ class Baton:
             elif lease.tick != self.held.tick:
                 return False
             else:
-                self._watch.holds(None)
+                self.watch.holds(None)
                 # A first round may take its 10 s; a successor that still renews is given them.
                 is_silent = silence.seconds(lease, clock.monotonic()) > self._settings.renew_seconds
                 is_late = clock.boottime_ms() > patience_ends_ms and is_silent
@@ -112,19 +112,19 @@ class Baton:
 
     def leave(self) -> None:
         """Make the lease vacant, if this run holds it."""
-        self._watch.holds(None)
+        self.watch.holds(None)
         with transaction(self._connection):
             vacate(self._connection, self.held)
 
     def look_again(self) -> Lease:
         """Return the lease as it is a moment later."""
-        self._watch.leaving.wait(_POLL_SECONDS)
+        self.watch.leaving.wait(_POLL_SECONDS)
         with reading(self._connection):
             return read_lease(self._connection, self.held.name)
 
     def _keep(self, held: Lease) -> None:
         self.held = held
-        self._watch.holds(held)
+        self.watch.holds(held)
 
 
 def _is_vacant(lease: Lease) -> bool:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import secrets
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from math import inf
 from typing import Protocol
@@ -17,14 +14,12 @@ import click
 
 from jobs.baton import Baton, Silence
 from jobs.errors import JobError, StoreError, Superseded
+from jobs.record import Outcome, Record
 from jobs.schedule import WindowSettings, next_due_ms
 from jobs.store.asked import answer, answer_of, ask_tick, last_asked
 from jobs.store.connection import open_store, reading, transaction
 from jobs.store.lease import advance, renew
-from jobs.store.writer import end_run, start_run, tick_run
 from jobs.watch import Watch
-
-logger = logging.getLogger(__name__)
 
 # chosen: an agent renews its cheap checks every 3 s, so an earlier tick would read the same values again.
 _ASKED_SPACING_SECONDS = 3
@@ -75,22 +70,15 @@ class Rounds(Protocol):
         """Look, and compute what to write, outside of any transaction. tick: the number that a tick will have."""
 
 
-class Outcome(StrEnum):
-    """How a run ended."""
-
-    DONE = "done"
-    SUPERSEDED = "superseded"
-    FAILED = "failed"
-
-
 def run_window(rounds: Rounds, settings: WindowSettings) -> int:
     """Live one window: get the baton, tick, hand it over; or, by hand, see to one tick.
 
     Returns the exit code 0. Raises: StoreError when the store can't be used now; whatever a round raises.
     """
     with Watch(settings) as watch, closing(open_store(settings.store)) as connection:
-        run = _Run(rounds, settings, watch, connection)
-        run.start()
+        baton = Baton(connection, rounds.name, settings, watch)
+        record = Record(connection, rounds.name, baton.own_name, settings.clock)
+        run = _Run(rounds, settings, connection, baton, record)
         outcome, problem = Outcome.FAILED, None
         try:
             outcome = run.live() if settings.window_seconds else run.see_to_one_tick()
@@ -100,52 +88,33 @@ def run_window(rounds: Rounds, settings: WindowSettings) -> int:
             problem = f"{type(error).__name__}: {error}"
             raise
         finally:
-            run.end(outcome, problem)
+            with suppress(StoreError):
+                baton.leave()
+            record.end(outcome, problem)
     return 0
 
 
 class _Run:
-    """One execution of one command: its row in `runs`, its baton, and when each beat is due."""
+    """The beats of one run: which is due, its round, and the baton's part in it."""
 
-    def __init__(self, rounds: Rounds, settings: WindowSettings, watch: Watch, connection: sqlite3.Connection) -> None:
+    def __init__(
+        self,
+        rounds: Rounds,
+        settings: WindowSettings,
+        connection: sqlite3.Connection,
+        baton: Baton,
+        record: Record,
+    ) -> None:
         self._rounds = rounds
         self._settings = settings
         self._clock = settings.clock
-        self._watch = watch
         self._connection = connection
-        self._baton = Baton(connection, rounds.name, settings, watch)
-        self._id = secrets.token_hex(8)
-        self._began_at = self._clock.monotonic()
+        self._baton = baton
+        self._watch = baton.watch
+        self._record = record
         self._ticked_at = -inf
-        self._ticks = 0
         self._due_ms: dict[Beat, int] = {}
         (self._tick_beat,) = (beat for beat in rounds.beats if beat.is_tick)
-
-    def start(self) -> None:
-        """Note that the run began."""
-        holder, at_ms = self._baton.own_name, self._clock.wall_ms()
-        with transaction(self._connection):
-            start_run(self._connection, self._id, command=self._rounds.name, holder=holder, at_ms=at_ms)
-
-    def end(self, outcome: Outcome, problem: str | None) -> None:
-        """Note how the run ended, leave the lease vacant if it is still this run's, and log the closing line."""
-        with suppress(StoreError):
-            self._baton.leave()
-            with transaction(self._connection):
-                end_run(self._connection, self._id, at_ms=self._clock.wall_ms(), outcome=outcome, problem=problem)
-        logger.log(
-            logging.ERROR if outcome is Outcome.FAILED else logging.INFO,
-            "run finished",
-            extra={
-                "command": self._rounds.name,
-                "run": self._id,
-                "outcome": outcome,
-                "ticks": self._ticks,
-                "last_tick": self._baton.held.tick,
-                "seconds": round(self._clock.monotonic() - self._began_at, 1),
-                "problem": problem,
-            },
-        )
 
     def live(self) -> Outcome:
         """Wait for the turn; then tick until the successor does, somebody asks to leave, or life is over."""
@@ -177,25 +146,28 @@ class _Run:
         while not self._watch.leaving.is_set():
             lease = self._baton.look_again()
             with reading(self._connection):
-                answer = answer_of(self._connection, asked_id)
-            if answer:
-                click.echo(f"{self._rounds.name}: {answer}")
-                return Outcome.DONE
+                line = answer_of(self._connection, asked_id)
+            if line:
+                click.echo(f"{self._rounds.name}: {line}")
+                break
             if self._baton.is_free(lease, silence) and self._baton.take(lease):
-                self._rounds.warm(self._connection)
-                self._begin_turn()
-                self._round(self._tick_beat)
-            waited_seconds = self._clock.monotonic() - self._began_at
-            if waited_seconds > self._settings.ask_seconds:
+                self._tick_by_hand()
+            elif self._record.seconds > self._settings.ask_seconds:
                 raise JobError(
                     f"{self._rounds.name}: {lease.holder} holds the lease and renews it, but made no tick in the "
-                    f"{waited_seconds:.0f} s since it was asked; the request stays"
+                    f"{self._record.seconds:.0f} s since it was asked; the request stays"
                 )
         return Outcome.DONE
 
+    def _tick_by_hand(self) -> None:
+        """Make one tick; when another run takes the baton meanwhile, its tick is the answer."""
+        self._rounds.warm(self._connection)
+        self._begin_turn()
+        with suppress(Superseded):
+            self._round(self._tick_beat)
+
     def _is_over(self) -> bool:
-        lived_seconds = self._clock.monotonic() - self._began_at
-        return self._watch.leaving.is_set() or lived_seconds > self._settings.life_seconds
+        return self._watch.leaving.is_set() or self._record.seconds > self._settings.life_seconds
 
     def _begin_turn(self) -> None:
         """Load what the last holder left, and find out when each beat is due."""
@@ -232,41 +204,38 @@ class _Run:
             return last_asked(self._connection, self._rounds.name)
 
     def _round(self, beat: Beat) -> None:
-        """Observe, and write behind the fence.
+        """Observe, and write behind the fence; a tick that was asked for before it is due leaves the grid as it is.
 
         Raises: Superseded when another run has the baton; nothing was written then.
         """
+        slot_ms = self._slot_ms(beat)
         with self._watch.in_round():
             if beat.is_tick:
-                self._tick(beat)
+                self._tick(beat, slot_ms)
             else:
                 observed = self._rounds.observe(beat, self._baton.held.tick + 1)
                 with self._baton.fenced(renew):
                     observed.write(self._connection)
-                self._schedule(beat, self._due_ms[beat])
+        if slot_ms is not None:
+            self._schedule(beat, slot_ms)
 
-    def _tick(self, beat: Beat) -> None:
-        """Make one tick; one that was asked for before the grid's is due leaves the grid as it is."""
-        due_ms, now_ms = self._due_ms[beat], self._clock.boottime_ms()
-        slot_ms = due_ms if due_ms <= now_ms else None
+    def _slot_ms(self, beat: Beat) -> int | None:
+        """Return the moment on the beat's grid that this round stands for, None when it isn't due yet."""
+        now_ms, due_ms = self._clock.boottime_ms(), self._due_ms[beat]
+        if now_ms < due_ms:
+            return None
+        return due_ms if now_ms - due_ms < beat.seconds * 1000 else now_ms
+
+    def _tick(self, beat: Beat, slot_ms: int | None) -> None:
         asked_id, self._ticked_at = self._last_asked(), self._clock.monotonic()
         observed = self._rounds.observe(beat, self._baton.held.tick + 1)
         duration_seconds = self._clock.monotonic() - self._ticked_at
-        fence = partial(advance, slot_ms=slot_ms, boot_id=self._clock.boot_id)
-        with self._baton.fenced(fence) as held:
+        with self._baton.fenced(partial(advance, slot_ms=slot_ms, boot_id=self._clock.boot_id)) as held:
             observed.write(self._connection)
             answer(self._connection, self._rounds.name, asked_id, held.tick)
-            tick_run(
-                self._connection,
-                self._id,
-                at_ms=self._clock.wall_ms(),
-                instances=observed.instances,
-                duration_seconds=duration_seconds,
-                problem=observed.problem,
+            self._record.note_tick(
+                instances=observed.instances, duration_seconds=duration_seconds, problem=observed.problem
             )
-        self._ticks += 1
-        if slot_ms is not None:
-            self._schedule(beat, slot_ms)
 
     def _goes_on(self) -> bool:
         """Stand by for the successor; returns whether this run ticks on, its history loaded again if it took back."""

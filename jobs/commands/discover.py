@@ -14,6 +14,7 @@ from jobs.errors import ConfigError
 from jobs.inventory import parse_inventory, read_inventory
 from jobs.schedule import WindowSettings
 from jobs.store import reader
+from jobs.store.asked import ask_tick
 from jobs.store.writer import record_inventory
 from jobs.window import Beat, Observed, run_window
 
@@ -36,7 +37,7 @@ _INVENTORY = Beat("inventory", 30, is_tick=True)
 def discover(*, instances: Path, settings: WindowSettings) -> int:
     """Read the instances file every 30 s into the store; a broken one leaves the last good inventory.
 
-    For example: python -m jobs discover --instances instances.json --store loco.db --window 300
+    Example: python -m jobs discover --instances instances.json --store loco.db --window 300
     """
     return run_window(Discovery(instances, clock=settings.clock.wall_ms), settings)
 
@@ -63,7 +64,7 @@ class Discovery:
         self._count = len(reader.inventory(connection))
 
     def observe(self, beat: Beat, tick: int) -> Observed:  # noqa: ARG002 - the protocol's signature
-        """Read the file; write the inventory when the file has changed, say the problem while it is broken."""
+        """Read the file; write it when it has changed, so that collect looks at once; say what is wrong with it."""
         try:
             write = self._read()
             problem = None
@@ -83,7 +84,9 @@ class Discovery:
         self._count = len(instances)
 
         def write(connection: sqlite3.Connection) -> None:
-            record_inventory(connection, instances, at_ms=self._clock())
+            at_ms = self._clock()
+            if record_inventory(connection, instances, at_ms=at_ms):
+                ask_tick(connection, "collect", self.name, at_ms)
             self._recorded = text
 
         return write

@@ -43,8 +43,8 @@ class _Known:
     incident: str | None
 
 
-def record_inventory(connection: sqlite3.Connection, instances: Iterable[Instance], *, at_ms: int) -> None:
-    """Make `instances` the inventory.
+def record_inventory(connection: sqlite3.Connection, instances: Iterable[Instance], *, at_ms: int) -> bool:
+    """Make `instances` the inventory; returns whether it differs from the last.
 
     An instance that it no longer names goes with its assessment and picture, and its incident ends; its history stays.
     """
@@ -63,8 +63,10 @@ def record_inventory(connection: sqlite3.Connection, instances: Iterable[Instanc
         [(key, wanted[key].public_id, wanted[key].source, texts[key], at_ms) for key in moved],
     )
     connection.execute("UPDATE instances SET seen_at_ms = ?", (at_ms,))
-    if vanished or moved:
+    has_moved = bool(vanished or moved)
+    if has_moved:
         _bump_revision(connection)
+    return has_moved
 
 
 def record_tick(connection: sqlite3.Connection, tick: int, rows: Sequence[TickRow]) -> None:

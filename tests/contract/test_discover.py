@@ -9,6 +9,7 @@ import pytest
 
 from jobs.commands.discover import Discovery
 from jobs.store import reader
+from jobs.store.asked import last_asked
 from jobs.store.connection import open_store, transaction
 
 ENTRY = {"id": "a", "healthUrl": "http://127.0.0.1:8080"}
@@ -93,3 +94,16 @@ def test_the_command_line_discovers_once_by_hand(tmp_path):
     )
 
     assert (0, "discover: tick 1 of 2 instances") == (run.returncode, run.stdout[:31])
+
+
+def test_a_changed_inventory_asks_for_a_tick_of_collect_and_the_same_one_does_not(rounds):
+    rounds.path.write_text(json.dumps([ENTRY]))
+    rounds.look()
+    first = last_asked(rounds.connection, "collect")
+    rounds.path.write_text(json.dumps([ENTRY], indent=1))
+    rounds.look()
+    same = last_asked(rounds.connection, "collect")
+    rounds.path.write_text(json.dumps([OTHER]))
+    rounds.look()
+
+    assert (1, 1, 2) == (first, same, last_asked(rounds.connection, "collect"))

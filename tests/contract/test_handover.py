@@ -184,3 +184,15 @@ def test_of_two_that_wait_only_the_last_announced_takes(tmp_path: Path):
         assert [0, 0] == [first.wait(20), second.wait(20)]
         assert "superseded" == fleet.closing_line(second)["outcome"]
         assert second.pid not in {tick.pid for tick in fleet.ticks()}
+
+
+def test_a_run_that_slept_through_its_ticks_makes_one_and_not_all_of_them(tmp_path: Path):
+    with runs(tmp_path) as fleet:
+        run = fleet.start()
+        before = len(fleet.wait_ticks(2))
+        os.kill(run.pid, signal.SIGSTOP)
+        time.sleep(3.5 * BEAT_SECONDS)
+        os.kill(run.pid, signal.SIGCONT)
+        woken = fleet.wait_ticks(before + 3)[before:]
+
+        assert woken[1].at - woken[0].at > BEAT_SECONDS / 2
