@@ -1,0 +1,74 @@
+"""Checks in threads of their own, one of which hangs."""
+
+import threading
+import time
+
+from agent.checker import Check, Checker
+from agent.report import Network
+
+
+def a_checker(measure, *, deadline_seconds=5.0):
+    checker = Checker(Check("network", measure, Network, deadline_seconds))
+    checker.open()
+    return checker
+
+
+def run(checker, *, seconds=5.0):
+    """Run one measurement to its end, or wait for as long as said."""
+    checker.start()
+    checker.wait(time.monotonic() + seconds)
+    return checker.block()
+
+
+def test_before_the_first_measurement_nothing_is_known():
+    block = a_checker(lambda: Network(bridge="b")).block()
+
+    assert ("not measured yet", None, None) == (block.error, block.checked_at, block.bridge)
+
+
+def test_a_measurement_carries_its_time():
+    block = run(a_checker(lambda: Network(bridge="b")))
+
+    assert "b" == block.bridge
+    assert block.checked_at.endswith("Z")
+
+
+def test_a_check_that_fails_leaves_its_reason_and_goes_on():
+    answers = iter([OSError("no such thing"), Network(bridge="b")])
+
+    def measure():
+        answer = next(answers)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    checker = a_checker(measure)
+
+    assert "OSError: no such thing" == run(checker).error
+    assert "b" == run(checker).bridge
+    assert (2, 1) == (checker.tally.runs, checker.tally.errors)
+
+
+def test_a_check_that_hangs_loses_its_old_values_and_comes_back():
+    hang, answers = threading.Event(), iter(["first", "second", "third"])
+
+    def measure():
+        name = next(answers)
+        if name == "second":
+            hang.wait(10)
+        return Network(bridge=name)
+
+    checker = a_checker(measure, deadline_seconds=0.2)
+    run(checker)
+    within = run(checker, seconds=0.01)
+    time.sleep(0.3)
+    overdue = checker.block()
+    checker.start()  # a second measurement beside the first would never end either
+    hang.set()
+    checker.wait(time.monotonic() + 5)
+
+    assert "first" == within.bridge
+    assert (None, None) == (overdue.bridge, overdue.checked_at)
+    assert "no answer for" in overdue.error
+    assert "second" == checker.block().bridge
+    assert "third" == run(checker).bridge
