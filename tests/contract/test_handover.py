@@ -91,6 +91,23 @@ def test_silence_is_what_counts_where_no_process_can_be_seen(tmp_path: Path):
         assert 1.2 < ticks[-1].at - killed_at < 1.2 + BEAT_SECONDS + 3
 
 
+def test_the_holder_takes_the_baton_back_from_a_successor_that_never_ticks(tmp_path: Path):
+    """The successor dies after it took the baton, unseen."""
+    first_beat_after_taking = "9"
+    with runs(tmp_path) as fleet:
+        first = fleet.start()
+        fleet.wait_ticks(2)
+        second = fleet.start("--die-at", first_beat_after_taking, prefix=ELSEWHERE)
+        second.wait(20)
+        before = len(fleet.ticks())
+        ticks = fleet.wait_ticks(before + 2)
+
+        assert {first.pid} == {tick.pid for tick in ticks}
+        assert 3 == fleet.lease().token
+        assert list(range(1, len(ticks) + 1)) == numbers(ticks)
+        assert largest_gap_seconds(ticks) < 2.6 * BEAT_SECONDS
+
+
 def test_a_slow_round_is_no_silence(tmp_path: Path):
     with runs(tmp_path) as fleet:
         first = fleet.start("--round-seconds", "1.7", prefix=ELSEWHERE)

@@ -32,6 +32,7 @@ class Ticker:
         self.beats = (Beat("tick", options.beat, is_tick=True), Beat("between", options.beat / 3))
         self._options = options
         self._statements_left: int | None = None
+        self._is_reading = self._was_reading = False
 
     def warm(self, connection: sqlite3.Connection) -> None:
         """Make the table and, if this process is to die at a statement, begin to count them."""
@@ -54,9 +55,15 @@ class Ticker:
             self._statements_left = self._options.die_at
         return Observed(partial(_note, tick), instances=1)
 
-    def _count(self, _: str) -> None:
-        """Die at the chosen statement, just before SQLite runs it."""
-        if self._statements_left is not None:
+    def _count(self, statement: str) -> None:
+        """Die at the chosen statement, just before SQLite runs it.
+
+        Blocks that only read are passed over: a death in one is a death before the next write.
+        """
+        self._is_reading = statement == "BEGIN" or (self._is_reading and statement != "COMMIT")
+        is_passed_over = self._is_reading or self._was_reading
+        self._was_reading = self._is_reading
+        if self._statements_left is not None and not is_passed_over:
             self._statements_left -= 1
             if self._statements_left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -79,7 +86,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--beat", type=float, default=15)
     parser.add_argument("--scale", type=float, default=1, help="of every patience, so that a test needn't wait")
     parser.add_argument("--round-seconds", type=float, default=0, help="how long a tick's round takes")
-    parser.add_argument("--die-at", type=int, default=0, help="the statement to die before, counted from 1")
+    parser.add_argument("--die-at", type=int, default=0, help="the writing statement to die before, from 1")
     parser.add_argument("--die-late", action="store_true", help="count from the first tick that sees a successor")
     parser.add_argument("--wall-step", type=float, default=0, help="seconds that the wall clock jumps by")
     parser.add_argument("--wall-step-after", type=float, default=0, help="seconds until it jumps")
