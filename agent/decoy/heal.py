@@ -82,6 +82,7 @@ def _has_stream(running: Running) -> bool:
 def _mend_guest(running: Running) -> Iterator[str]:
     if "qemu" not in running.record.programs:
         return
+    monitor.wait_for_qemu(running.folder)
     if monitor.run_state(running.folder) == "paused":
         monitor.execute(running.folder, "cont")
         yield "qemu runs"

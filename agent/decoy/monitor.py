@@ -19,8 +19,25 @@ _MOVE_SECONDS = 0.3
 # chosen: a guest was seen to boot in 3.5 s under nested KVM; a busy machine gets several times that.
 _BOOT_SECONDS = 20.0
 
+# chosen: QEMU was seen to answer within 0.3 s of its start.
+_START_SECONDS = 10.0
+
 # chosen: the guest looks for keys 18 times a second.
 _KEY_SECONDS = 3.0
+
+
+def wait_for_qemu(folder: Folder) -> None:
+    """Wait until QEMU answers. Raises: DecoyError when it doesn't in the time of a start."""
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            run_state(folder)
+        except DecoyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def press(folder: Folder, key: str) -> None:
