@@ -1,4 +1,4 @@
-"""What watching costs an instance: CPU and memory of the agent over 60 s beside a real decoy, and of the decoy's QEMU."""
+"""The cost of watching: CPU and memory of the agent, and of its decoy's QEMU, over 60 s."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The whole path on one machine, as `make demo` runs it: decoys, `jobs local` and the API, as processes of their own."""
+"""The whole path on one machine, as `make demo` runs it: decoys, `jobs local` and the API, each a process."""
 
 import json
 import os
