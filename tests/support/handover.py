@@ -72,10 +72,14 @@ class Runs:
             time.sleep(0.05)
         return ticks
 
+    def tick_count(self, process: subprocess.Popen[bytes]) -> int:
+        """Return how many ticks one run has made."""
+        return sum(tick.pid == process.pid for tick in self.ticks())
+
     def wait_holder(self, process: subprocess.Popen[bytes]) -> None:
         """Wait until a run has ticked."""
         ends_at = time.monotonic() + DEADLINE_SECONDS
-        while process.pid not in {tick.pid for tick in self.ticks()}:
+        while not self.tick_count(process):
             assert time.monotonic() < ends_at, f"run {process.pid} made no tick in {DEADLINE_SECONDS} s"
             time.sleep(0.05)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-from handover import Tick, runs
+from handover import DEADLINE_SECONDS, Tick, runs
 
 # `local` starts a dead run again after half a second.
 _RESTART_SECONDS = 0.5
@@ -31,14 +33,21 @@ def hand_over_with_a_death(folder: Path, victim: str, statement: int, *, beat_se
     with runs(folder, beat_seconds=beat_seconds, scale=scale) as fleet:
         holder = fleet.start(*holder_options)
         fleet.wait_ticks(1)
-        # Half a beat before the tick at which the holder sees it, but for the time that a process takes to start.
+        # So that the successor announces itself between two ticks, but for the time that a process takes to start.
         time.sleep(beat_seconds / 3)
-        successor = fleet.start(*successor_options)
-        newest, enough = successor, 1 + 2 + _TICKS_AFTER
-        while len(fleet.ticks()) < enough:
+        newest = successor = fleet.start(*successor_options)
+        first_victim = holder if victim == "holder" else successor
+        ends_at = time.monotonic() + DEADLINE_SECONDS + 10 * beat_seconds
+        while not (_has_ended(holder, first_victim) and fleet.tick_count(newest) >= _TICKS_AFTER):
+            assert time.monotonic() < ends_at, f"{victim} at statement {statement}: {fleet.ticks()}"
             if newest.poll():
                 time.sleep(_RESTART_SECONDS)
                 newest = fleet.start()
             time.sleep(beat_seconds / 20)
-        deaths = sum(process.poll() == -9 for process in (holder, successor))
+        deaths = sum(process.poll() == -signal.SIGKILL for process in (holder, successor))
         return Killed(deaths, fleet.ticks())
+
+
+def _has_ended(*processes: subprocess.Popen[bytes]) -> bool:
+    """Tell whether none of the processes runs any more."""
+    return all(process.poll() is not None for process in processes)

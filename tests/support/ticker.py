@@ -61,7 +61,7 @@ class Ticker:
         Blocks that only read are passed over: a death in one is a death before the next write.
         """
         self._is_reading = statement == "BEGIN" or (self._is_reading and statement != "COMMIT")
-        is_passed_over = self._is_reading or self._was_reading
+        is_passed_over = self._is_reading or self._was_reading or statement.startswith("PRAGMA")
         self._was_reading = self._is_reading
         if self._statements_left is not None and not is_passed_over:
             self._statements_left -= 1
