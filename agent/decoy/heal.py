@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Iterator
 
 from agent.decoy import monitor, network, sound
 from agent.decoy.errors import DecoyError
 from agent.decoy.process import end
 from agent.decoy.running import Running
+from agent.decoy.waiting import until
 
 # chosen: QEMU was seen to open its stream within a second of its start; a busy machine gets five times that.
 _STREAM_SECONDS = 5.0
@@ -71,12 +71,7 @@ def _mend_sound(running: Running) -> Iterator[str]:
 
 def _has_stream(running: Running) -> bool:
     pid = running.require("qemu").pid
-    deadline = time.monotonic() + _STREAM_SECONDS
-    while not sound.has_stream(running.folder, pid):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
+    return until(lambda: sound.has_stream(running.folder, pid), seconds=_STREAM_SECONDS)
 
 
 def _mend_guest(running: Running) -> Iterator[str]:

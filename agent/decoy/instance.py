@@ -61,14 +61,15 @@ def run(folder: Folder, *, announce: Callable[[Record], None]) -> None:
 
 def stop(folder: Folder) -> str:
     """End the run of a decoy and whatever a killed one left; return what was done."""
+    name = folder.path.name
+    if not folder.path.exists():
+        return f"decoy {name} never ran"
     record = folder.read()
-    if record is None:
-        return f"decoy {folder.path.name} does not run"
-    if has_run(record):
+    if record and has_run(record):
         end([record.processes[RUN]], grace_seconds=_STOP_SECONDS)
     with folder.hold():
         sweep(folder)
-    return f"decoy {record.id} is stopped"
+    return f"decoy {name} is stopped" if record else f"decoy {name} does not run"
 
 
 def has_run(record: Record) -> bool:

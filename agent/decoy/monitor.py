@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import closing
 
 from agent.decoy.errors import DecoyError
 from agent.decoy.folder import Folder
+from agent.decoy.waiting import until, until_it_works
 from agent.qmp import Qmp, QmpError
 
 # QEMU doubles the guest's 320 x 200 mode; the BIOS has a text mode of another size.
@@ -28,16 +28,7 @@ _KEY_SECONDS = 3.0
 
 def wait_for_qemu(folder: Folder) -> None:
     """Wait until QEMU answers. Raises: DecoyError when it doesn't in the time of a start."""
-    deadline = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            run_state(folder)
-        except DecoyError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return
+    until_it_works(lambda: run_state(folder), seconds=_START_SECONDS)
 
 
 def press(folder: Folder, key: str) -> None:
@@ -48,20 +39,18 @@ def press(folder: Folder, key: str) -> None:
     if not has_booted(folder):
         raise DecoyError(f"the guest of decoy {folder.path.name} did not boot within {_BOOT_SECONDS:.0f} s")
     execute(folder, "send-key", {"keys": [{"type": "qcode", "data": key}]})
-    deadline = time.monotonic() + _KEY_SECONDS
-    while is_moving(folder):
-        if time.monotonic() > deadline:
-            raise DecoyError(f"the guest of decoy {folder.path.name} did not take the key {key!r}")
+    if not until(lambda: not is_moving(folder), seconds=_KEY_SECONDS):
+        raise DecoyError(f"the guest of decoy {folder.path.name} did not take the key {key!r}")
 
 
 def has_booted(folder: Folder) -> bool:
     """Wait until the guest shows its graphics mode, and tell whether it did in the time of a slow boot."""
-    return _comes_true(lambda: _picture(folder).startswith(_GUEST_HEADER))
+    return until(lambda: _picture(folder).startswith(_GUEST_HEADER), seconds=_BOOT_SECONDS)
 
 
 def moves_again(folder: Folder) -> bool:
     """Wait until the guest's picture moves, and tell whether it did in the time of a slow boot."""
-    return _comes_true(lambda: is_moving(folder))
+    return until(lambda: is_moving(folder), seconds=_BOOT_SECONDS)
 
 
 def is_moving(folder: Folder) -> bool:
@@ -93,12 +82,3 @@ def _picture(folder: Folder) -> bytes:
     path = folder.path / "picture.ppm"
     execute(folder, "screendump", {"filename": str(path)})
     return path.read_bytes()
-
-
-def _comes_true(is_so: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + _BOOT_SECONDS
-    while not is_so():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from agent.decoy import instance
 from agent.decoy.errors import BadRequest, DecoyError
 from agent.decoy.folder import Folder, Record, folder_of
 from agent.decoy.process import Process
+from agent.decoy.waiting import until
 
 # chosen: a restart that was asked for takes a quarter of a second; a loaded machine gets forty times that.
 _RESTART_SECONDS = 10.0
@@ -43,14 +43,16 @@ class Running:
 
     def restart(self, program: str) -> Process:
         """Have a program started at once that waits for its restart. Raises: DecoyError when it doesn't come."""
-        deadline = time.monotonic() + _RESTART_SECONDS
-        while time.monotonic() < deadline:
-            found = self.process(program)
-            if found:
-                return found
+
+        def is_there() -> bool:
             self.record.processes[instance.RUN].send(instance.HURRY)
-            time.sleep(0.1)
-        raise DecoyError(f"{program} of decoy {self.record.id} did not start within {_RESTART_SECONDS:.0f} s")
+            return self.process(program) is not None
+
+        until(is_there, seconds=_RESTART_SECONDS)
+        found = self.process(program)
+        if found is None:
+            raise DecoyError(f"{program} of decoy {self.record.id} did not start within {_RESTART_SECONDS:.0f} s")
+        return found
 
 
 def find(directory: Path, decoy_id: str) -> Running:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from typing import Any
 
 from agent.decoy.errors import DecoyError
 from agent.decoy.folder import Folder
 from agent.decoy.programs import SINK
+from agent.decoy.waiting import until_it_works
 
 # chosen: a local PulseAudio answers in milliseconds; one that is stopped never does.
 _ANSWER_SECONDS = 3.0
@@ -21,16 +21,7 @@ _START_SECONDS = 5.0
 
 def wait_for_server(folder: Folder) -> None:
     """Wait until PulseAudio answers. Raises: DecoyError when it doesn't in the time of a start."""
-    deadline = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            _pactl(folder, "info")
-        except DecoyError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return
+    until_it_works(lambda: _pactl(folder, "info"), seconds=_START_SECONDS)
 
 
 def mute(folder: Folder) -> None:
