@@ -82,11 +82,16 @@ def shrink(picture: Picture, factor: int) -> Picture:
     return Picture(width, len(rows), memoryview(small))
 
 
+def fit(picture: Picture) -> Picture:
+    """Return a copy of the picture, at most 256 px wide."""
+    return shrink(picture, -(-picture.width // MAX_WIDTH))
+
+
 def thumbnail(picture: Picture) -> bytes:
     """Return a PNG at most 256 px wide and 16 KiB long, halved until it fits."""
-    factor = -(-picture.width // MAX_WIDTH)
-    while len(png := encode_png(shrink(picture, factor))) > MAX_BYTES:
-        factor *= 2
+    small = fit(picture)
+    while len(png := encode_png(small)) > MAX_BYTES:
+        small = shrink(small, 2)
     return png
 
 

@@ -52,7 +52,7 @@ class Routes:
         return Answer(HTTPStatus.OK, encode(self._rounds.report()), "application/json", (_FRESH,))
 
     def _screen(self, request: Request, _body: bytes) -> Answer:
-        png, digest = self._rounds.screen.thumbnail
+        png, digest = self._rounds.screen.thumbnail()
         if not png:
             return problem(HTTPStatus.NOT_FOUND, "there is no picture of the screen yet")
         etag = f'"{digest}"'

@@ -6,7 +6,7 @@ import mmap
 import os
 import time
 
-from agent.png import Picture, largest_colour_ratio, parse_ppm, picture_hash, single_colour, thumbnail
+from agent.png import Picture, fit, largest_colour_ratio, parse_ppm, picture_hash, single_colour, thumbnail
 from agent.qmp import Qmp
 from agent.report import Screen
 
@@ -14,30 +14,26 @@ from agent.report import Screen
 # a dump may take QEMU 1/300 of its time (720x400 took 2 ms), so a dear one waits, up to 15 s.
 _DUMP_PAUSE_RATIO = 300
 _MAX_PAUSE_SECONDS = 15.0
-# chosen: a thumbnail costs 4 ms and people look at it, so it follows more slowly than the hash.
-_THUMBNAIL_PAUSE_SECONDS = 15.0
 
 # The number that QEMU knows our file by; the monitor is ours alone, so no one else takes it.
 _FDSET = 7
 
 
 class ScreenCheck:
-    """Pictures from QMP screendump, written into memory that is handed to QEMU: no folder is shared, no disk written.
-
-    thumbnail: a PNG and the hash of the picture that it shows, swapped as one; empty until there is one.
-    """
+    """Pictures from QMP screendump, in memory that is handed to QEMU: no folder is shared, no disk written."""
 
     def __init__(self, qmp: Qmp | None) -> None:
         self._qmp = qmp
         self._file = _MemoryFile()
         self._handed_over_to = -1
         self._next_dump_at = 0.0
-        self._next_thumbnail_at = 0.0
         self._hash = ""
         self._changed_at: float | None = None
         self._dumps = 0
         self._block = Screen(error="no picture yet")
-        self.thumbnail = (b"", "")
+        # Each pair is a picture and the hash of the dump that it shows, swapped as one between threads.
+        self._small: tuple[Picture, str] | None = None
+        self._thumbnail = (b"", "")
 
     def measure(self) -> Screen:
         """Return the block of the latest dump. Raises: QmpError, PictureInvalid."""
@@ -50,6 +46,16 @@ class ScreenCheck:
             self._next_dump_at = now + min((now - started_at) * _DUMP_PAUSE_RATIO, _MAX_PAUSE_SECONDS)
             self._block = self._judge(picture, now)
         return self._block
+
+    def thumbnail(self) -> tuple[bytes, str]:
+        """Return the latest dump as a PNG, and its hash; both empty until there is one.
+
+        It is made when asked for: 3 ms that an instance which nobody looks at never pays.
+        """
+        small = self._small
+        if small and small[1] != self._thumbnail[1]:
+            self._thumbnail = thumbnail(small[0]), small[1]
+        return self._thumbnail
 
     def _dump(self, qmp: Qmp) -> memoryview:
         """Return one dump as QEMU wrote it."""
@@ -65,11 +71,9 @@ class ScreenCheck:
         if digest != self._hash:
             self._hash, self._changed_at = digest, now
             self._dumps += 1
+            self._small = fit(picture), digest  # a copy: the next dump overwrites the memory
         still_seconds = now - (self._changed_at or now)
         colour = single_colour(picture)
-        if now >= self._next_thumbnail_at and digest != self.thumbnail[1]:
-            self._next_thumbnail_at = now + _THUMBNAIL_PAUSE_SECONDS
-            self.thumbnail = thumbnail(picture), digest
         return Screen(
             width=picture.width,
             height=picture.height,

@@ -1,10 +1,12 @@
 """From a real fault in a real decoy to the right class and reason in deep-health, and back to healthy."""
 
+import io
 import json
 import time
 import urllib.request
 
 import pytest
+from PIL import Image
 from stack import Stack, told, until
 
 pytestmark = [pytest.mark.decoy, pytest.mark.timeout(400)]
@@ -52,6 +54,12 @@ def cause_all_and_watch(stack: Stack, faults) -> dict[str, float]:
     return seconds
 
 
+def colours_shown(stack: Stack, instance: str) -> int:
+    """Return how many colours the API's picture of an instance has."""
+    with urllib.request.urlopen(f"{stack.url}/api/instances/{instance}/screen.png", timeout=5) as answer:
+        return len(Image.open(io.BytesIO(answer.read())).getcolors(1 << 16))
+
+
 def heal_all_and_watch(stack: Stack) -> float:
     """Heal every decoy; return the seconds until all were healthy."""
     started = time.monotonic()
@@ -64,6 +72,7 @@ def heal_all_and_watch(stack: Stack) -> float:
 def drill(stack: Stack, faults) -> None:
     stack.wait_healthy(60)
     seconds = cause_all_and_watch(stack, faults)
+    until(lambda: colours_shown(stack, "blue") == 1, 30, "the picture to show what the verdict says")
     healed = heal_all_and_watch(stack)
     print(f"\nseconds to be seen: { {k: round(v, 1) for k, v in seconds.items()} }; to heal all: {healed:.1f}")
 
