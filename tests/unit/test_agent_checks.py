@@ -10,7 +10,7 @@ from agent.checks.audio import is_inaudible, unix_path
 from agent.checks.network import rates
 from agent.checks.performance import throttled_ratio
 from agent.checks.screen import verdict
-from agent.checks.sessions import since
+from agent.checks.sessions import SessionsCheck, since
 from agent.checks.video import qemu_sharing, x11vnc_sharing
 from agent.netlink import Link, parse_link
 from agent.settings import parse_address
@@ -66,6 +66,27 @@ def test_a_peer_counts_from_its_first_round_and_is_forgotten_when_it_leaves():
     second = since(first, ["b", "c"], 13.0)
 
     assert {"b": 10.0, "c": 13.0} == second
+
+
+class Monitor:
+    """A monitor whose VNC server has the given clients, question by question."""
+
+    def __init__(self, *rounds):
+        self._rounds = iter(rounds)
+
+    def execute(self, command):
+        """List one server."""
+        assert "query-vnc-servers" == command
+        clients = [{"host": "10.0.0.1", "service": port, "websocket": False} for port in next(self._rounds)]
+        return [{"id": "default", "auth": "none", "server": [], "clients": clients}]
+
+
+def test_a_viewer_of_one_round_is_no_session():
+    check = SessionsCheck(Monitor(["1", "2"], ["2", "3"], ["4"]))
+    blocks = [check.measure() for _ in range(3)]
+
+    assert [[], ["10.0.0.1:2"], []] == [[session.peer for session in block.sessions] for block in blocks]
+    assert [0, 1, 0] == [block.count for block in blocks]
 
 
 @pytest.mark.parametrize(
