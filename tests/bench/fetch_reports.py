@@ -1,43 +1,34 @@
-"""CPU of fetching and decoding one report: 1,000 loopback agents behind one nginx, connections kept."""
+"""CPU of the collector for one report: 1,000 loopback agents behind one nginx, connections kept between rounds."""
 
 import resource
-import shutil
-import subprocess
+import sqlite3
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-from full_report import a_full_report
+from agents import nginx_agents
 
-from agent.report import encode
-from jobs.health.model import Instance, InstanceKey, ProbeOutcome
+from jobs.collector import REPORTS, Collector
+from jobs.health.model import Instance, ProbeOutcome
+from jobs.health.policy import Policy
 from jobs.probe.answers import probe_result, report_request
 from jobs.probe.reports import Fetcher
+from jobs.store.connection import open_store, transaction
+from jobs.store.writer import record_inventory
 
 AGENTS = 1000
 ROUNDS = 10
-FIRST_PORT = 20_000
-
-NGINX = """
-daemon off; master_process off; pid {folder}/pid; error_log stderr crit;
-events {{ worker_connections 8192; }}
-http {{
-  access_log off; keepalive_timeout 120; keepalive_requests 100000;
-  types {{ application/json json; }} default_type application/json;
-  server {{ {listens} location = /health {{ alias {folder}/report.json; }} }}
-}}
-"""
 
 
-def instances() -> list[Instance]:
-    """Return one instance a port."""
-    return [
-        Instance(InstanceKey(f"static/a-{n}"), f"a-{n}", f"a-{n}", f"http://127.0.0.1:{FIRST_PORT + n}/health")
-        for n in range(AGENTS)
-    ]
+def now_ms() -> int:
+    """Return Unix milliseconds."""
+    return time.time_ns() // 1_000_000
 
 
 def cpu_seconds() -> float:
@@ -46,40 +37,62 @@ def cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def fetch(fetcher: Fetcher, fleet: list[Instance]) -> int:
-    """Fetch and decode a round; return how many reports were good."""
+def measure(what: str, one_round: Callable[[], int]) -> None:
+    """Print the row of a round that returns how many of the reports were good."""
+    deadline = time.monotonic() + 10
+    while one_round() < AGENTS:
+        if time.monotonic() > deadline:
+            sys.exit(f"{what}: not every agent answered within 10 s")
+    cpu_before, began = cpu_seconds(), time.monotonic()
+    good = sum(one_round() for _ in range(ROUNDS))
+    micros = (cpu_seconds() - cpu_before) / (ROUNDS * AGENTS) * 1e6
+    seconds = (time.monotonic() - began) / ROUNDS
+    print(
+        f"| {what} | {micros:.0f} us CPU | {AGENTS} agents, a round {seconds:.2f} s, {good} of {ROUNDS * AGENTS} good |"
+    )
+
+
+def fetching(fleet: list[Instance], fetcher: Fetcher) -> Callable[[], int]:
+    """Return a round that fetches and decodes."""
     by_key = {instance.key: instance for instance in fleet}
-    fetcher.ask(report_request(instance) for instance in fleet)
-    results = [probe_result(by_key[answer.request.key], answer) for answer in fetcher.gather(10)]
-    return sum(result.outcome is ProbeOutcome.OK for result in results)
+
+    def one_round() -> int:
+        fetcher.ask(map(report_request, fleet))
+        results = [probe_result(by_key[answer.request.key], answer) for answer in fetcher.gather(10)]
+        return sum(result.outcome is ProbeOutcome.OK for result in results)
+
+    return one_round
+
+
+def ticking(collector: Collector, connection: sqlite3.Connection) -> Callable[[], int]:
+    """Return a round that is one whole tick."""
+    ticks = count(1)
+
+    def one_round() -> int:
+        tick = next(ticks)
+        observed = collector.observe(REPORTS, tick)
+        with transaction(connection):
+            observed.write(connection)
+        (good,) = connection.execute(
+            "SELECT count(*) FROM assessments WHERE tick = ? AND outcome = 'ok'", (tick,)
+        ).fetchone()
+        return good
+
+    return one_round
 
 
 def main() -> None:
-    """Print one row of a table."""
+    """Print one row for fetching alone and one for the whole tick."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
-    folder = tempfile.mkdtemp()
-    listens = "".join(f"listen 127.0.0.1:{FIRST_PORT + n};" for n in range(AGENTS))
-    Path(folder, "nginx.conf").write_text(NGINX.format(folder=folder, listens=listens))
-    Path(folder, "report.json").write_bytes(encode(a_full_report()))
-    nginx = subprocess.Popen(["nginx", "-p", folder, "-c", f"{folder}/nginx.conf"])
-    fetcher = Fetcher(clock=lambda: time.time_ns() // 1_000_000)
-    try:
-        fleet = instances()
-        deadline = time.monotonic() + 10
-        while fetch(fetcher, fleet) < AGENTS:
-            if time.monotonic() > deadline:
-                sys.exit("nginx did not answer for every agent within 10 s")
-        before, began = cpu_seconds(), time.monotonic()
-        good = sum(fetch(fetcher, fleet) for _ in range(ROUNDS))
-        micros = (cpu_seconds() - before) / (ROUNDS * AGENTS) * 1e6
-        seconds = (time.monotonic() - began) / ROUNDS
-        print(f"| fetch and decode one report, of {AGENTS} agents | {micros:.0f} us CPU |", end="")
-        print(f" round {seconds:.2f} s, {good} of {ROUNDS * AGENTS} good |")
-    finally:
-        fetcher.close()
-        nginx.terminate()
-        nginx.wait(10)
-        shutil.rmtree(folder)
+    with nginx_agents(AGENTS) as fleet:
+        with closing(Fetcher(clock=now_ms)) as fetcher:
+            measure("fetch and decode one report", fetching(fleet, fetcher))
+        with tempfile.TemporaryDirectory() as folder, closing(open_store(Path(folder, "loco.db"))) as connection:
+            with transaction(connection):
+                record_inventory(connection, fleet, at_ms=now_ms())
+            with closing(Collector(Policy(), clock=now_ms)) as collector:
+                collector.resume(connection)
+                measure("fetch, decode, classify and store one report", ticking(collector, connection))
 
 
 if __name__ == "__main__":
