@@ -46,10 +46,10 @@ PROGRAM = ".venv/bin/python -m agent decoy"
 
 # What to try: a fault, what will be seen, and the program or network that it is done to.
 TRIES = (
-    ("kill-qemu", "unhealthy, class qemu, QemuDead, within 20 s; QEMU is back after 10 s", "qemu"),
-    ("tap-down", "unhealthy, class network, TapDown, within 35 s", "netns"),
-    ("freeze", "unhealthy, class qemu, ScreenFrozen, within 45 s", "qemu"),
-    ("mute", "unhealthy, class qemu, AudioMuted, within 35 s", "pulseaudio"),
+    ("kill-qemu", "class qemu within 20 s: QemuDead, then QemuRestarted once it is back", "qemu"),
+    ("tap-down", "unhealthy, class network, within 35 s: TapDown", "netns"),
+    ("freeze", "unhealthy, class qemu, within 45 s: ScreenFrozen", "qemu"),
+    ("mute", "degraded, class qemu, within 35 s: AudioMuted", "pulseaudio"),
 )
 
 
