@@ -97,6 +97,8 @@ def serve(*, store: Path, listen: tuple[str, int], log_level: str) -> None:
     Example: python -m api --store loco.db --listen 127.0.0.1:3000
     """
     start_logging(log_level)
+    # It warns once a request while all threads are busy, which is no news and would fill a pipe that nobody reads.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, _leave)
     follower = Follower(store, now_ms)
     server = open_server(Application(follower, now_ms), _bound(*listen))

@@ -1,5 +1,6 @@
 """The API as a process: before there is a store, without a collector, at its end, and what it refuses to start with."""
 
+import json
 import os
 import socket
 import subprocess
@@ -90,6 +91,22 @@ def test_sigterm_ends_it_within_two_seconds_though_clients_linger(tmp_path):
         code, seconds = api.stop()
 
     assert (0, True) == (code, seconds < 2)
+
+
+def test_a_crowd_of_requests_leaves_no_line_in_the_log(tmp_path):
+    with a_fleet(tmp_path / "loco.db", [an_instance()], at_ms=now_ms() - TICK_MS) as fleet:
+        fleet.ticks()
+    with an_api(tmp_path / "loco.db") as api:
+        crowd = [socket.create_connection(("127.0.0.1", api.port), timeout=20) for _ in range(60)]
+        for one in crowd:
+            one.sendall(b"GET /api/quality/deep-health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        statuses = {one.makefile("rb").readline() for one in crowd}
+        for one in crowd:
+            one.close()
+        api.stop()
+
+        assert {b"HTTP/1.1 200 OK\r\n"} == statuses
+        assert ["stopped"] == [json.loads(line)["msg"] for line in api.process.stderr]
 
 
 def test_a_port_that_is_taken_is_one_sentence(tmp_path):
