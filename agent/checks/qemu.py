@@ -45,7 +45,9 @@ class QemuCheck:
     def __init__(self, process: QemuProcess, qmp: Qmp | None) -> None:
         self._process = process
         self._qmp = qmp
-        self._seen: tuple[int, float] | None = None
+        self._seen: psutil.Process | None = None
+        self._born_at = 0.0
+        self._started_at = ""
         self._restarts = 0
         self._restarted_at: float | None = None
         self._accelerator: str | None = None
@@ -77,21 +79,28 @@ class QemuCheck:
     def _process_facts(self, now: float) -> dict[str, Any]:
         try:
             process = self._process.find()
-            with process.oneshot():
-                born_at, state = process.create_time(), process.status()
+            state = process.status()
+            if process != self._seen:
+                self._meet(process, now)
         except QemuNotFound as error:
             return {"error": str(error)}
         except psutil.NoSuchProcess:
             return {"error": "the process has just ended"}
-        if self._seen not in {None, (process.pid, born_at)}:
-            self._restarts += 1
-            self._restarted_at = now
-        self._seen = (process.pid, born_at)
         return {
             "process_state": _STATE_LETTERS.get(state, state),
-            "started_at": datetime.fromtimestamp(born_at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "uptime_seconds": round(max(time.time() - born_at, 0.0), 1),
+            "started_at": self._started_at,
+            "uptime_seconds": round(now - self._born_at, 1),
         }
+
+    def _meet(self, process: psutil.Process, now: float) -> None:
+        """Take note of a new process; its birth is read once, because psutil's moves with the wall clock."""
+        born = process.create_time()
+        self._born_at = now - max(time.time() - born, 0.0)
+        self._started_at = datetime.fromtimestamp(born, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        if self._seen is not None:
+            self._restarts += 1
+            self._restarted_at = now
+        self._seen = process
 
     def _ask_monitor(self, *, is_stopped: bool) -> str | None:
         """Return the run state; a stopped process isn't asked, as it can't answer."""
