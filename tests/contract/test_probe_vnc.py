@@ -117,8 +117,13 @@ def test_a_refusal_in_pieces_is_read_to_its_end(prober):
 
 
 def test_silence_ends_at_the_deadline_and_says_how_far_it_came(prober):
-    with serving(hang) as mute, serving(saying(VERSION)) as stalling, full_backlog() as full:
-        ports = [mute.port, stalling.port, full]
+    with (
+        serving(hang) as mute,
+        serving(saying(VERSION)) as stalling,
+        serving(saying(VERSION + REFUSAL[:-5])) as faltering,
+        full_backlog() as full,
+    ):
+        ports = [mute.port, stalling.port, faltering.port, full]
         began = time.monotonic()
         said = prober.probe([("127.0.0.1", port) for port in ports], seconds=3)
         seconds = time.monotonic() - began
@@ -126,6 +131,7 @@ def test_silence_ends_at_the_deadline_and_says_how_far_it_came(prober):
     assert [
         (ConnectivityOutcome.MUTE, "connected, not a byte within 3 s"),
         (ConnectivityOutcome.TIMEOUT, "no security types within 3 s"),
+        (ConnectivityOutcome.DENIED, "refused at security types"),
         (ConnectivityOutcome.TIMEOUT, "no connection within 3 s"),
     ] == [(said["127.0.0.1", port].outcome, said["127.0.0.1", port].detail) for port in ports]
     assert HANDSHAKE_SECONDS - 0.1 < seconds < HANDSHAKE_SECONDS + 1
@@ -139,6 +145,14 @@ def test_refused_and_unresolved_are_told_apart(prober):
         said[refused].outcome,
         said[unresolved].outcome,
     ]
+
+
+def test_an_address_that_the_kernel_will_not_dial_says_why(prober):
+    address = ("255.255.255.255", 5901)
+    said = prober.probe([address], seconds=3)[address]
+
+    assert (ConnectivityOutcome.TIMEOUT, None) == (said.outcome, said.latency_seconds)
+    assert said.detail in {"network is unreachable", "permission denied"}
 
 
 def test_a_name_is_dialled_at_each_of_its_addresses(prober):
@@ -186,7 +200,7 @@ def test_a_rest_ends_when_a_handshake_succeeds(prober):
 
 
 class CountingServer:
-    """Shakes hands slowly, and counts how many do so at once."""
+    """Counts how many clients are at the start of a handshake at once; each is kept there for a while."""
 
     def __init__(self):
         self.most = self.now = 0
@@ -198,9 +212,9 @@ class CountingServer:
             self.now += 1
             self.most = max(self.most, self.now)
         time.sleep(0.02)
-        shake_hands(connection)
         with self._lock:
             self.now -= 1
+        shake_hands(connection)
         hang(connection)
 
 
