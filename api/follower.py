@@ -90,7 +90,7 @@ class Follower:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection for queries of one moment; close it when the file refuses.
+        """Yield the connection for queries of one moment.
 
         Raises: JobError.
         """
@@ -100,9 +100,6 @@ class Follower:
                 yield connection
         except StoreLocked as error:
             raise StoreLocked(f"store {self._path} was held by a writer for over {BUSY_TIMEOUT_MS} ms") from error
-        except JobError:
-            self._drop()
-            raise
         except (msgspec.MsgspecError, ValueError, zlib.error) as error:
             raise StoreCorrupt(
                 f"store {self._path}: a row can't be read ({error}); its backup file stands beside it"

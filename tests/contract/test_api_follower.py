@@ -16,6 +16,7 @@ from jobs.errors import StoreCorrupt, StoreError
 from jobs.health.model import Verdict
 from jobs.store import reader
 from jobs.store.connection import open_store
+from jobs.store.fleet import Uptime
 
 START_MS = 1_795_550_863_000
 NOW_MS = START_MS + TICK_MS + 1000
@@ -60,11 +61,44 @@ def test_a_clock_that_goes_on_makes_it_stale_without_any_write(store):
 
 
 def test_a_run_that_ticks_over_an_unchanged_revision_is_seen(store, follower):
+    before = follower.look().snapshot
     with closing(sqlite3.connect(store)) as writing:
         writing.execute("UPDATE runs SET last_success_at_ms = ?", (NOW_MS + 5,))
         writing.commit()
+    after = follower.look().snapshot
 
-    assert NOW_MS + 5 == follower.look().snapshot.last_successes["collect"]
+    assert NOW_MS + 5 == after.last_successes["collect"]
+    assert before.latest is after.latest
+
+
+def test_the_last_tick_of_any_run_counts_while_its_successor_warms_up(store, follower):
+    with closing(sqlite3.connect(store)) as writing:
+        for run, started_at_ms, ticked_at_ms in (("old", 1, NOW_MS - 900_000), ("new", NOW_MS, None)):
+            writing.execute(
+                "INSERT INTO runs (id, command, holder, started_at_ms, last_success_at_ms)"
+                " VALUES (?, 'collect', 'x', ?, ?)",
+                (run, started_at_ms, ticked_at_ms),
+            )
+        writing.commit()
+    fleet = follower.look()
+
+    assert ("new", START_MS + TICK_MS) == (
+        fleet.snapshot.runs["collect"].id,
+        fleet.snapshot.last_successes["collect"],
+    )
+    assert not fleet.is_silent
+
+
+def test_the_uptime_is_of_the_last_hour_alone(store, follower):
+    with closing(sqlite3.connect(store)) as writing:
+        writing.execute(
+            "INSERT INTO minutes (key, start_at_ms, unhealthy) VALUES ('static/instance-0', ?, 4)",
+            (NOW_MS - 4_000_000,),
+        )
+        writing.execute("UPDATE totals SET value = value + 1")
+        writing.commit()
+
+    assert Uptime(1, 1, 1) == follower.look().standings["instance-0"].uptime
 
 
 def test_a_replaced_file_is_the_new_fleet_even_under_the_same_revision(store, follower, tmp_path):

@@ -3,6 +3,7 @@
 import copy
 import gzip
 import json
+import random
 import socket
 import time
 import zlib
@@ -16,7 +17,7 @@ from stores import TICK_MS, a_fleet, an_instance
 from jobs.health.model import ProbeOutcome
 
 OPENAPI = json.loads((Path(__file__).parents[2] / "api" / "openapi.json").read_text())
-PNG = b"\x89PNG\r\n\x1a\n" + zlib.compress(bytes(4000))
+PNG = b"\x89PNG\r\n\x1a\n" + zlib.compress(random.Random(1).randbytes(4000))
 JSON_ROUTES = [
     path
     for path, item in OPENAPI["paths"].items()
@@ -26,12 +27,13 @@ JSON_ROUTES = [
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory):
-    """A fleet of which instance-1 has been lost for a while, and instance-2 too, but briefly."""
+    """A fleet of which instance-1 has been lost for a while, and instance-2 was, but came back."""
     store = tmp_path_factory.mktemp("api") / "loco.db"
-    start_ms = int(time.time() * 1000) - 6 * TICK_MS
+    start_ms = int(time.time() * 1000) - 16 * TICK_MS
     with a_fleet(store, [an_instance(0), an_instance(1), an_instance(2)], at_ms=start_ms) as fleet:
         fleet.ticks(3)
         fleet.ticks(3, {"instance-1": ProbeOutcome.REFUSED, "instance-2": ProbeOutcome.TIMEOUT})
+        fleet.ticks(10, {"instance-1": ProbeOutcome.REFUSED})
         fleet.picture("instance-0", PNG)
     with an_api(store) as running:
         yield running
@@ -145,6 +147,14 @@ def test_what_cant_be_answered_is_a_problem(api, path, status, reason):
     assert len(reply.body) < 600
 
 
+def test_nothing_follows_the_headers_of_a_head(api):
+    with socket.create_connection(("127.0.0.1", api.port), timeout=10) as connection:
+        connection.sendall(b"HEAD /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = connection.makefile("rb").read()
+
+    assert (True, True) == (answer.startswith(b"HTTP/1.1 200 OK\r\n"), answer.endswith(b"\r\n\r\n"))
+
+
 def test_a_body_over_the_limit_is_a_problem(api):
     reply = api.ask("/api/instances", method="POST", body=b"x" * 5000)
 
@@ -207,17 +217,26 @@ def test_incidents_are_paged_by_the_last_id_seen(api):
     assert [] == api.ask(f"/api/incidents?before={second[0]['id']}").json
 
 
-def test_incidents_can_be_asked_for_by_instance_and_state(api):
-    found = api.ask("/api/incidents?state=open&instance=instance-1").json
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", {("instance-1", True), ("instance-2", False)}),
+        ("state=open", {("instance-1", True)}),
+        ("instance=instance-2", {("instance-2", False)}),
+        ("state=open&instance=instance-2", set()),
+    ],
+)
+def test_incidents_can_be_asked_for_by_instance_and_state(api, query, expected):
+    found = api.ask(f"/api/incidents?{query}").json
 
-    assert [("instance-1", True)] == [(one["instanceId"], one["open"]) for one in found]
+    assert expected == {(one["instanceId"], one["open"]) for one in found}
 
 
 def test_history_gives_the_newest_points_within_the_limit(api):
     everything = api.ask("/api/instances/instance-1/history").json["points"]
     newest = api.ask("/api/instances/instance-1/history?limit=1").json["points"]
 
-    assert 6 == sum(sum(point["ticks"].values()) for point in everything)
+    assert 16 == sum(sum(point["ticks"].values()) for point in everything)
     assert [everything[-1]] == newest
     assert [] == api.ask("/api/instances/instance-1/history?since=2099-01-01T00:00:00Z").json["points"]
 
@@ -240,7 +259,7 @@ def test_a_strange_accept_header_still_gets_metrics(api, accept):
 
 def test_the_page_shows_every_instance_the_sick_first(api):
     reply = api.ask("/")
-    places = [reply.body.index(f'data-id="instance-{n}"'.encode()) for n in (1, 2, 0)]
+    places = [reply.body.index(f'data-id="instance-{n}"'.encode()) for n in (1, 0, 2)]
 
     assert ("text/html; charset=utf-8", sorted(places)) == (reply.headers["content-type"], places)
 
