@@ -49,8 +49,7 @@ _CURL_OUTCOMES = {
     pycurl.E_URL_MALFORMAT: ProbeOutcome.UNRESOLVED,
     pycurl.E_COULDNT_CONNECT: ProbeOutcome.REFUSED,
     pycurl.E_OPERATION_TIMEDOUT: ProbeOutcome.TIMEOUT,
-    pycurl.E_FILESIZE_EXCEEDED: ProbeOutcome.TOO_LARGE,
-    pycurl.E_WRITE_ERROR: ProbeOutcome.TOO_LARGE,
+    pycurl.E_WRITE_ERROR: ProbeOutcome.TOO_LARGE,  # _Transfer._take() has had enough
     pycurl.E_UNSUPPORTED_PROTOCOL: ProbeOutcome.NOT_JSON,  # no HTTP status line
     pycurl.E_FTP_WEIRD_SERVER_REPLY: ProbeOutcome.NOT_JSON,  # libcurl's 8: an HTTP answer that breaks off in its head
     pycurl.E_BAD_CONTENT_ENCODING: ProbeOutcome.NOT_JSON,
@@ -173,7 +172,6 @@ class _Transfer:
         self._pieces.clear()
         self._size = 0
         self.curl.setopt(pycurl.URL, request.url)
-        self.curl.setopt(pycurl.MAXFILESIZE, request.max_bytes)
 
     def end(self, code: int, message: str, at_ms: int) -> Answer:
         seconds = self.curl.getinfo(pycurl.TOTAL_TIME)

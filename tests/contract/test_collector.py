@@ -174,6 +174,27 @@ def test_no_round_writes_a_second_row_for_a_tick(rounds):
     assert [(1,), (2,)] == rows
 
 
+def test_an_answer_that_another_run_has_written_down_already_is_dropped(rounds):
+    def slow(connection):
+        read_request(connection)
+        time.sleep(1.2)
+        connection.sendall(http(encode(a_full_report())))
+
+    with serving(slow) as server:
+        rounds.discover(an_instance("a", server))
+        rounds.reports()
+        other = Rounds(rounds.connection)
+        other.tick = rounds.tick
+        with closing(other.collector):
+            other.connectivity()
+            time.sleep(1.5)
+            other.connectivity()
+        rounds.collector.resume(rounds.connection)
+        rounds.connectivity()
+
+    assert [(1,)] == rounds.connection.execute("SELECT tick FROM reports").fetchall()
+
+
 def test_a_legacy_agent_is_classified_at_once_and_its_vnc_never_dialled(rounds):
     body = msgspec.json.encode({**LEGACY, "network": {**LEGACY["network"], "tap_up": False}})
     with agents(answering(http(body)), hang) as (agent, vnc):
