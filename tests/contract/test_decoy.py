@@ -220,6 +220,7 @@ def test_a_stopped_decoy_leaves_no_process_namespace_link_or_socket(decoy_direct
     _assert_nothing_left(decoy, record)
 
 
+@pytest.mark.soak
 def test_the_next_stop_cleans_up_what_a_killed_run_left(decoy_directory):
     decoy = Decoy(decoy_directory, "killed").wait_up()
     record = decoy.record
