@@ -20,7 +20,10 @@ from jobs.store.connection import open_reader, reading
 Found = TypeVar("Found")
 
 # chosen: a commit holds readers off for milliseconds; a longer wait would only delay an answer that can say its age.
-BUSY_TIMEOUT_MS = 250
+LOOK_WAIT_MS = 250
+
+# chosen: a query has no older answer to give, so it outwaits a slow disk.
+QUERY_WAIT_MS = 5000
 
 
 class Follower:
@@ -56,7 +59,7 @@ class Follower:
 
         Raises: JobError when the store can't be read.
         """
-        with self._lock, self._transaction() as connection:
+        with self._lock, self._transaction(QUERY_WAIT_MS) as connection:
             return ask(connection)
 
     def close(self) -> None:
@@ -78,7 +81,7 @@ class Follower:
 
     def _newest(self) -> Snapshot:
         """Return the snapshot of now, the same one when no other connection has committed since."""
-        with self._transaction() as connection:
+        with self._transaction(LOOK_WAIT_MS) as connection:
             (data_version,) = connection.execute("PRAGMA data_version").fetchone()
             if self._snapshot is not None and data_version == self._data_version:
                 return self._snapshot
@@ -89,17 +92,18 @@ class Follower:
         return snapshot
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, wait_ms: int) -> Iterator[sqlite3.Connection]:
         """Yield the connection for queries of one moment.
 
         Raises: JobError.
         """
         try:
             connection = self._opened()
+            connection.execute(f"PRAGMA busy_timeout={wait_ms}")
             with reading(connection):
                 yield connection
         except StoreLocked as error:
-            raise StoreLocked(f"store {self._path} was held by a writer for over {BUSY_TIMEOUT_MS} ms") from error
+            raise StoreLocked(f"store {self._path} was held by a writer for over {wait_ms} ms") from error
         except (msgspec.MsgspecError, ValueError, zlib.error) as error:
             raise StoreCorrupt(
                 f"store {self._path}: a row can't be read ({error}); its backup file stands beside it"
@@ -111,10 +115,8 @@ class Follower:
         if self._connection is not None and file == self._file:
             return self._connection
         self._drop()
-        connection = open_reader(self._path)
-        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-        self._connection, self._file = connection, file
-        return connection
+        self._connection, self._file = open_reader(self._path), file
+        return self._connection
 
     def _drop(self) -> None:
         """Close the connection; the next look opens a new one."""

@@ -203,7 +203,7 @@ _DOCUMENT = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title} · loco-health</title>
 <link rel="stylesheet" href="static/page.css">
-<link rel="icon" href="data:,">
+<link rel="icon" href="static/icon.svg">
 <noscript><meta http-equiv="refresh" content="5"></noscript>
 <script src="static/page.js" defer></script>
 </head>

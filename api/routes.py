@@ -215,6 +215,7 @@ ROUTES = (
     Route("/", _page, needs_store=False, variants=("text/html",)),
     Route("/static/page.css", _file("static/page.css", "text/css; charset=utf-8"), needs_store=False),
     Route("/static/page.js", _file("static/page.js", "text/javascript; charset=utf-8"), needs_store=False),
+    Route("/static/icon.svg", _file("static/icon.svg", "image/svg+xml"), needs_store=False),
     Route("/api/instances", _fleet(lambda call: instances.instances(call.fleet))),
     Route("/api/instances/live", _fleet(lambda call: instances.live(call.fleet, call.snapshot))),
     Route("/api/instances/provisioned", _fleet(lambda call: instances.provisioned(call.fleet))),

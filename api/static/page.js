@@ -81,6 +81,8 @@ function show(html) {
 function setLost(lost) {
   const banner = document.querySelector(".lost");
   banner.hidden = !lost;
+  document.body.classList.toggle("is-lost", lost);
+  if (lost) document.title = "no live data · loco-health";
   banner.querySelector("span").textContent = answeredAt.toLocaleTimeString();
 }
 
@@ -98,6 +100,7 @@ async function refresh() {
     answeredAt = new Date();
     setLost(false);
   } catch {
+    etag = ""; // the next answer is shown whole, title included
     setLost(true);
   }
   tellAges();
