@@ -23,7 +23,7 @@ _FILES = 8192
 def collect(*, policy: Policy, settings: WindowSettings) -> int:
     """Fetch every instance's report each 15 s, shake hands with its VNC server each 5 s, and keep the verdicts.
 
-    For example: python -m jobs collect --store loco.db --window 300
+    Example: python -m jobs collect --store loco.db --window 300
     """
     _allow_many_files()
     with closing(Collector(policy, clock=settings.clock.wall_ms)) as collector:
