@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
+import threading
 from typing import Any
 
 import click
@@ -17,6 +17,12 @@ from agent.server import Server
 from agent.settings import Settings, setting_options
 
 _log = logging.getLogger(__name__)
+
+
+_ENDING = {signal.SIGTERM, signal.SIGINT}
+
+# chosen: how long an agent that serves no more may linger before its container starts it again.
+_LOOK_SECONDS = 5.0
 
 
 class ListenFailed(click.ClickException):
@@ -35,7 +41,7 @@ class ListenFailed(click.ClickException):
     help="Log from this level on.",
 )
 def serve(log_level: str, **values: Any) -> None:  # noqa: ANN401 - the fields of Settings
-    """Measure the instance in rounds and serve the report until SIGTERM.
+    """Measure the instance in rounds and serve the report until SIGTERM or Ctrl-C.
 
     Example: LOCO_QEMU_PID_FILE=/run/loco/qemu.pid loco-agent serve --listen 0.0.0.0:8080
     """
@@ -46,8 +52,13 @@ def serve(log_level: str, **values: Any) -> None:  # noqa: ANN401 - the fields o
     except OSError as error:
         place = ":".join(map(str, settings.listen))
         raise ListenFailed(f"cannot listen on {place}: {os.strerror(error.errno or 0)}; nothing was started") from error
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Blocked before any thread begins and waited for here: a handler may run just before a blocking call and be missed.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     rounds.open()
     start_logging(log_level)
     _log.info("agent started", extra={"listen": ":".join(map(str, server.address)), "pod": settings.pod})
-    server.serve()
+    serving = threading.Thread(target=server.serve, name="server", daemon=True)
+    serving.start()
+    while signal.sigtimedwait(_ENDING, _LOOK_SECONDS) is None:
+        if not serving.is_alive():
+            raise RuntimeError("the server's thread has ended; its traceback is above")

@@ -46,19 +46,21 @@ class Server:
                 _log.warning("cannot accept a connection", extra={"reason": str(error)})
                 time.sleep(0.1)  # out of descriptors: the open ones must end first
                 continue
-            if self._places.acquire(blocking=False):
+            if not self._places.acquire(blocking=False):
+                self._turn_away(link, f"{MAX_CONNECTIONS} connections are open")
+                continue
+            try:
                 threading.Thread(target=self._converse, args=(link,), name="http", daemon=True).start()
-            else:
-                self._turn_away(link)
+            except RuntimeError as error:  # the container's limit of threads
+                self._places.release()
+                self._turn_away(link, str(error))
 
     def close(self) -> None:
         """Stop listening."""
         self._listener.close()
 
-    def _turn_away(self, link: socket.socket) -> None:
-        answer = problem(
-            HTTPStatus.SERVICE_UNAVAILABLE, f"{MAX_CONNECTIONS} connections are open", ("Retry-After", "1")
-        )
+    def _turn_away(self, link: socket.socket, why: str) -> None:
+        answer = problem(HTTPStatus.SERVICE_UNAVAILABLE, why, ("Retry-After", "1"))
         with link, contextlib.suppress(OSError):
             link.setblocking(False)  # noqa: FBT003 - the standard library's signature
             link.send(write(answer, is_head=False, is_kept_alive=False))

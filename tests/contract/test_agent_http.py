@@ -207,6 +207,18 @@ def test_a_seventeenth_connection_is_told_so_and_room_comes_back(address):
         time.sleep(0.05)
 
 
+def test_without_a_thread_to_be_had_a_connection_is_turned_away_and_the_next_is_served(address, monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with socket.create_connection(address, timeout=10) as link:
+            assert b"can't start new thread" in link.recv(65536)
+
+    assert b" 200 OK" in raw(address, b"GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n")
+
+
 def test_the_agents_own_cost_is_exposed(connection):
     response, body = ask(connection, "GET", "/metrics")
 
