@@ -1,14 +1,17 @@
 """CPU of the collector for one report: 1,000 loopback agents behind one nginx, connections kept between rounds."""
 
+import json
 import resource
 import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
 from itertools import count
 from pathlib import Path
+from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
@@ -81,12 +84,26 @@ def ticking(collector: Collector, connection: sqlite3.Connection) -> Callable[[]
     return one_round
 
 
+def peering(fleet: Sequence[Instance], kept: ExitStack) -> Callable[[], int]:
+    """Return a round of the standard library's client and decoder, one kept connection an agent: the plain way."""
+    links = [kept.enter_context(closing(HTTPConnection(urlsplit(one.health_url).netloc))) for one in fleet]
+
+    def one_round() -> int:
+        for link in links:
+            link.request("GET", "/health")
+        return sum("video" in json.loads(link.getresponse().read()) for link in links)
+
+    return one_round
+
+
 def main() -> None:
-    """Print one row for fetching alone and one for the whole tick."""
+    """Print one row for fetching alone, one for a peer beside it, and one for the whole tick."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
     with nginx_agents(AGENTS) as fleet:
         with closing(Fetcher(clock=now_ms)) as fetcher:
             measure("fetch and decode one report", fetching(fleet, fetcher))
+        with ExitStack() as kept:
+            measure("the same by the standard library's `http.client` and `json`, a peer", peering(fleet, kept))
         with tempfile.TemporaryDirectory() as folder, closing(open_store(Path(folder, "loco.db"))) as connection:
             with transaction(connection):
                 record_inventory(connection, fleet, at_ms=now_ms())
