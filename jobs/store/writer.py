@@ -73,7 +73,7 @@ def record_tick(connection: sqlite3.Connection, tick: int, rows: Sequence[TickRo
     """Write one numbered tick: assessments, changes, incidents, raw reports and minutes; drop the oldest raw tick.
 
     An instance that has left the inventory meanwhile is passed over.
-    Raises: sqlite3.IntegrityError for a tick that is there already. Cost: see tests/bench/bench_store.py.
+    Raises: sqlite3.IntegrityError for a tick that is there already. Cost: see tests/bench/store_tick.py.
     """
     known = _known(connection)
     rows = [row for row in rows if row.probe.key in known]
