@@ -48,8 +48,11 @@ def run(group: click.Command, program: str) -> NoReturn:
         result = group.main(prog_name=program, standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(130)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
     except click.ClickException as error:
-        _fail(program, error.format_message(), error.exit_code)
+        _fail(program, _sentence(error), error.exit_code)
     except Exception as error:
         exit_code = getattr(error, "exit_code", None)
         if exit_code is None:
@@ -72,6 +75,13 @@ def start_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def _sentence(error: click.ClickException) -> str:
+    """Return click's message with what happens next, where it doesn't say so itself."""
+    message = error.format_message().rstrip(".")
+    ends_it = isinstance(error, click.UsageError) and "nothing was" not in message
+    return f"{message}; nothing was started" if ends_it else message
 
 
 def _fail(program: str, sentence: str, exit_code: int) -> NoReturn:
