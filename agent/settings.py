@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import click
@@ -50,8 +51,10 @@ class _Emptiable(click.Option):
         return os.environ.get(str(self.envvar)) if self.envvar else super().resolve_envvar_value(ctx)
 
 
+_setting = partial(click.option, show_envvar=True)
+
 _OPTIONS = (
-    click.option(
+    _setting(
         "--listen",
         envvar="LOCO_AGENT_LISTEN",
         type=parse_address,
@@ -59,21 +62,21 @@ _OPTIONS = (
         default="0.0.0.0:8080",
         help="Serve the report here.",
     ),
-    click.option(
+    _setting(
         "--qmp-socket",
         cls=_Emptiable,
         envvar="LOCO_QMP_SOCKET",
         default="/run/loco/qmp-agent.sock",
         help="QEMU's QMP socket for the agent alone; empty: there is none, and the process alone tells health.",
     ),
-    click.option("--qemu-pid-file", envvar="LOCO_QEMU_PID_FILE", default="", help="File with QEMU's pid."),
-    click.option(
+    _setting("--qemu-pid-file", envvar="LOCO_QEMU_PID_FILE", default="", help="File with QEMU's pid."),
+    _setting(
         "--qemu-pattern",
         envvar="LOCO_QEMU_PATTERN",
         default="qemu-system-*",
         help="Name of QEMU's executable, with * and ?; finds the process where no pid file is given.",
     ),
-    click.option(
+    _setting(
         "--vnc-address",
         envvar="LOCO_VNC_ADDRESS",
         type=parse_address,
@@ -81,17 +84,17 @@ _OPTIONS = (
         default="127.0.0.1:5901",
         help="The instance's VNC server.",
     ),
-    click.option(
+    _setting(
         "--pulse-server",
         envvar=["LOCO_PULSE_SERVER", "PULSE_SERVER"],
         default="",
         help="PulseAudio, as unix:/path or host; empty: where libpulse looks itself.",
     ),
-    click.option("--bridge", cls=_Emptiable, envvar="LOCO_BRIDGE", default="loco-br", help="Its bridge; empty: none."),
-    click.option("--tap", cls=_Emptiable, envvar="LOCO_TAP", default="tap0", help="Its tap; empty: none."),
-    click.option("--namespace", envvar="LOCO_NAMESPACE", default="", help="Namespace of the pod."),
-    click.option("--pod", envvar="LOCO_POD", default="", help="Name of the pod or instance."),
-    click.option("--pod-uid", envvar="LOCO_POD_UID", default="", help="Its uid, which every report carries."),
+    _setting("--bridge", cls=_Emptiable, envvar="LOCO_BRIDGE", default="loco-br", help="Its bridge; empty: none."),
+    _setting("--tap", cls=_Emptiable, envvar="LOCO_TAP", default="tap0", help="Its tap; empty: none."),
+    _setting("--namespace", envvar="LOCO_NAMESPACE", default="", help="Namespace of the pod."),
+    _setting("--pod", envvar="LOCO_POD", default="", help="Name of the pod or instance."),
+    _setting("--pod-uid", envvar="LOCO_POD_UID", default="", help="Its uid, which every report carries."),
 )
 
 

@@ -10,7 +10,9 @@ import pytest
 def run(*words: str, **variables: str) -> tuple[int, str]:
     """Return exit code and stderr of `python -m ...`."""
     environment = {**os.environ, **variables}
-    ended = subprocess.run([sys.executable, "-m", *words], env=environment, capture_output=True, text=True, timeout=30)
+    ended = subprocess.run(
+        [sys.executable, "-m", *words], check=False, env=environment, capture_output=True, text=True, timeout=30
+    )
     return ended.returncode, ended.stderr
 
 
@@ -20,26 +22,34 @@ def run(*words: str, **variables: str) -> tuple[int, str]:
         (
             ("jobs", "collect"),
             {"LOCO_STOER": "x"},
-            "loco-jobs: environment variable LOCO_STOER is not a setting of loco-health (did you mean LOCO_STORE?); "
-            "docs/configuration.md lists all; nothing was started\n",
+            (
+                "loco-jobs: environment variable LOCO_STOER is not a setting of loco-health (did you mean LOCO_STORE?)"
+                "; docs/configuration.md lists all; nothing was started\n"
+            ),
         ),
         (
             ("jobs", "collect", "--store", "s.db"),
             {"LOCO_WINDOW": "-3"},
-            "loco-jobs: Invalid value for '--window' (env var: 'LOCO_WINDOW'): -3 is not in the range x>=0; "
-            "nothing was started\n",
+            (
+                "loco-jobs: Invalid value for '--window' (env var: 'LOCO_WINDOW'): -3 is not in the range x>=0; "
+                "nothing was started\n"
+            ),
         ),
         (
             ("api", "--store", "s.db"),
             {"LOCO_API_LISTEN": "here"},
-            "loco-api: Invalid value for '--listen' (env var: 'LOCO_API_LISTEN'): "
-            "'here' is no HOST:PORT with a port from 0 to 65535; nothing was started\n",
+            (
+                "loco-api: Invalid value for '--listen' (env var: 'LOCO_API_LISTEN'): "
+                "'here' is no HOST:PORT with a port from 0 to 65535; nothing was started\n"
+            ),
         ),
         (
             ("agent", "serve"),
             {"LOCO_VNC_ADDRESS": "5901"},
-            "loco-agent: Invalid value for '--vnc-address' (env var: 'LOCO_VNC_ADDRESS'): "
-            "'5901' is not HOST:PORT with a port of 0-65535; nothing was started\n",
+            (
+                "loco-agent: Invalid value for '--vnc-address' (env var: 'LOCO_VNC_ADDRESS'): "
+                "'5901' is not HOST:PORT with a port of 0-65535; nothing was started\n"
+            ),
         ),
         (("jobs", "colect"), {}, "loco-jobs: No such command 'colect'; nothing was started\n"),
     ],
