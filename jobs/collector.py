@@ -17,7 +17,7 @@ from jobs.health.classify import recall
 from jobs.health.history import HISTORY_TICKS
 from jobs.health.model import Connectivity, ConnectivityOutcome, InstanceKey, ProbeOutcome
 from jobs.health.policy import Policy
-from jobs.health.watched import Watched, see_connectivity, see_probe
+from jobs.health.watched import Watched, follow, see_connectivity, see_probe
 from jobs.probe.answers import probe_result, report_request
 from jobs.probe.reports import Fetcher
 from jobs.probe.screens import Pictures
@@ -116,14 +116,20 @@ class Collector:
         return Observed(partial(self._write, tick, seen), len(self._fleet))
 
     def _follow_inventory(self) -> None:
-        """Take over the inventory when somebody else has written to the store."""
+        """Take over the inventory, and what ended with it, when somebody else has written to the store."""
         if reader.revision(self._connection) == self._revision:
             return
         with reading(self._connection):
             self._revision = reader.revision(self._connection)
             instances = reader.inventory(self._connection)
+            incidents = reader.open_incidents(self._connection)
+            kept = fleet.pictures(self._connection)
+        self._pictures.follow({key: picture.hash for key, picture in kept.items()})
         known = self._fleet
-        self._fleet = {one.key: replace(known.get(one.key, Watched(one)), instance=one) for one in instances}
+        self._fleet = {
+            one.key: replace(follow(known.get(one.key, Watched(one)), one), incident=incidents.get(one.key))
+            for one in instances
+        }
 
     def _reports(self, tick: int) -> _Seen:
         """Ask everybody, those last who hung the last time."""

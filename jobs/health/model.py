@@ -57,6 +57,11 @@ class Instance:
     source: str = "static"
     fields: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def place(self) -> tuple[object, ...]:
+        """Return where it is and as which pod: what was seen at another place says nothing about this one."""
+        return self.health_url, self.vnc_address, self.uid
+
 
 class ProbeOutcome(StrEnum):
     """How fetching one report ended; all but OK leave the last good report in place."""

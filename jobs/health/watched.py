@@ -32,6 +32,15 @@ class Watched:
     connectivity: Connectivity | None = None
 
 
+def follow(watched: Watched, instance: Instance) -> Watched:
+    """Return what is known once the inventory says `instance`: at a new place nothing was seen yet."""
+    if instance.place == watched.instance.place:
+        return replace(watched, instance=instance)
+    return replace(
+        watched, instance=instance, probe=None, assessment=None, report=None, report_at_ms=0, connectivity=None
+    )
+
+
 def see_probe(
     watched: Watched, probe: ProbeResult, *, tick: int, policy: Policy
 ) -> tuple[Watched, Assessment, IncidentChange | None]:

@@ -32,6 +32,10 @@ class Pictures:
         self._kept = dict(kept)
         self._asked: dict[InstanceKey, _Asked] = {}
 
+    def follow(self, kept: Mapping[InstanceKey, str]) -> None:
+        """Take over which pictures the store keeps: one goes with its instance."""
+        self._kept = dict(kept)
+
     def requests(self, fleet: Iterable[Watched]) -> list[Request]:
         """Return what to ask for: of each instance the picture that is not there yet, once a tick at most."""
         due = []

@@ -47,20 +47,21 @@ def record_inventory(connection: sqlite3.Connection, instances: Iterable[Instanc
     """Make `instances` the inventory; returns whether it differs from the last.
 
     An instance that it no longer names goes with its assessment and picture, and its incident ends; its history stays.
+    One that is at another place now keeps its assessment until the next tick, without the report of the old place.
     """
     wanted = {instance.key: instance for instance in instances}
-    texts = {key: _json.encode(instance).decode() for key, instance in wanted.items()}
-    stored = dict(connection.execute("SELECT key, instance FROM instances").fetchall())
-    vanished = stored.keys() - texts.keys()
-    moved = [key for key, text in texts.items() if stored.get(key) != text]
+    before = {instance.key: instance for instance in reader.inventory(connection)}
+    vanished = before.keys() - wanted.keys()
+    moved = [key for key, instance in wanted.items() if before.get(key) != instance]
     _remove(connection, vanished, at_ms)
+    _forget_reports(connection, [key for key in moved if key in before and before[key].place != wanted[key].place])
     # Two instances may swap their public ids; keys hold a slash and so are nobody's.
     connection.executemany("UPDATE instances SET public_id = key WHERE key = ?", [(key,) for key in moved])
     connection.executemany(
         "INSERT INTO instances (key, public_id, source, instance, discovered_at_ms, seen_at_ms)"
         " VALUES (?, ?, ?, ?, ?5, ?5) ON CONFLICT (key) DO UPDATE SET"
         " public_id = excluded.public_id, source = excluded.source, instance = excluded.instance",
-        [(key, wanted[key].public_id, wanted[key].source, texts[key], at_ms) for key in moved],
+        [(key, wanted[key].public_id, wanted[key].source, _text(wanted[key]), at_ms) for key in moved],
     )
     connection.execute("UPDATE instances SET seen_at_ms = ?", (at_ms,))
     has_moved = bool(vanished or moved)
@@ -169,6 +170,14 @@ def _remove(connection: sqlite3.Connection, keys: Iterable[InstanceKey], at_ms: 
         connection.execute("DELETE FROM screens WHERE key = ?", (key,))
         if key in incidents:
             _write_incident(connection, replace(incidents[key], closed_at_ms=at_ms))
+
+
+def _forget_reports(connection: sqlite3.Connection, keys: Iterable[InstanceKey]) -> None:
+    """Drop what another place said last: it vouches for nobody here."""
+    connection.executemany(
+        "UPDATE assessments SET report = NULL, report_at_ms = NULL, connectivity = NULL WHERE key = ?",
+        [(key,) for key in keys],
+    )
 
 
 def _write_reports(

@@ -297,6 +297,57 @@ def test_an_instance_that_left_the_inventory_is_no_longer_asked(rounds):
     assert (2, None) == (rounds.latest("stays").tick, rounds.latest("goes"))
 
 
+def test_an_incident_that_ended_with_its_instance_is_not_reopened_when_it_comes_back(rounds):
+    agent = Agent()
+    agent.is_well = False
+    with serving(agent.serve) as server:
+        rounds.discover(an_instance("a", server))
+        for _ in range(3):
+            rounds.reports()
+        (opened,) = reader.open_incidents(rounds.connection).values()
+        rounds.discover()
+        rounds.discover(an_instance("a", server))
+        agent.is_well = True
+        agent.screen_hash = "second"
+        rounds.reports()
+        rounds.reports()
+        agent.is_well = False
+        for _ in range(3):
+            rounds.reports()
+
+    (fresh,) = reader.open_incidents(rounds.connection).values()
+    assert opened.id != fresh.id
+    assert reader.incident(rounds.connection, opened.id).closed_at_ms is not None
+
+
+def test_a_picture_that_went_with_its_instance_is_fetched_again_when_it_comes_back(rounds):
+    with serving(Agent().serve) as server:
+        rounds.discover(an_instance("a", server))
+        for comes_back in (False, True):
+            if comes_back:
+                rounds.discover()
+                rounds.discover(an_instance("a", server))
+            rounds.reports()
+            rounds.connectivity()
+
+    assert reader.screen(rounds.connection, InstanceKey("static/a")) is not None
+
+
+def test_the_word_of_an_agent_at_the_old_place_lets_nobody_dial_at_the_new_one(rounds):
+    legacy = answering(http(msgspec.json.encode(LEGACY)))
+    with agents(Agent().serve, legacy, hang) as (shares, legacy_agent, vnc):
+        rounds.discover(an_instance("a", shares))
+        rounds.reports()
+        rounds.discover(an_instance("a", legacy_agent, vnc_port=vnc.port))
+        rounds.connectivity()
+        successor = Rounds(rounds.connection)
+        successor.tick = rounds.tick
+        with closing(successor.collector):
+            successor.connectivity()
+
+        assert 0 == vnc.connections
+
+
 def test_a_round_that_was_not_committed_leaves_no_trace_in_memory(rounds):
     with serving(Agent().serve) as server:
         rounds.discover(an_instance("a", server))

@@ -78,6 +78,14 @@ def test_a_changed_instance_keeps_its_assessment_and_its_discovery(connection):
     assert {KEY: AT_MS} == fleet.discovered(connection)
 
 
+def test_an_instance_at_another_place_has_no_report_of_the_old_one(connection):
+    _record_tick(connection, 1, a_row())
+    _record_inventory(connection, an_instance(health_url="http://127.0.0.1:8081/health"), at_ms=AT_MS + 30_000)
+
+    latest = reader.latest(connection)[KEY]
+    assert (None, None, None) == (latest.report, latest.report_at_ms, latest.connectivity)
+
+
 def test_two_instances_may_swap_their_public_ids(connection):
     first, second = an_instance(public_id="instance-1"), an_instance(key=OTHER, public_id="instance-0")
     _record_inventory(connection, first, second)
