@@ -62,6 +62,7 @@ def load(connection: sqlite3.Connection, previous: Snapshot | None) -> Snapshot:
         return replace(previous, runs=runs, last_successes=last_successes)
     latest = reader.latest(connection)
     observed_at_ms = max((row.assessment.observed_at_ms for row in latest.values()), default=None)
+    until_ms = observed_at_ms or 0
     return Snapshot(
         revision=revision,
         instances=_by_public_id(reader.inventory(connection)),
@@ -70,7 +71,7 @@ def load(connection: sqlite3.Connection, previous: Snapshot | None) -> Snapshot:
         incidents=reader.open_incidents(connection),
         discovered=fleet.discovered(connection),
         pictures=fleet.pictures(connection),
-        uptimes=fleet.uptimes(connection, since_ms=(observed_at_ms or 0) - UPTIME_WINDOW_MS),
+        uptimes=fleet.uptimes(connection, since_ms=until_ms - UPTIME_WINDOW_MS, until_ms=until_ms),
         runs=runs,
         last_successes=last_successes,
         size_bytes=fleet.size_bytes(connection),

@@ -41,8 +41,8 @@ def reason_not_to_dial(instance: Instance, report: HealthReport | None, *, repor
         return "no report has said yet whether the server shares"
     if report.is_legacy:
         return "the legacy agent can't say whether the server shares"
-    if report_age_ms > MAX_REPORT_AGE_MS:
-        return f"the last report that says whether the server shares is older than {MAX_REPORT_AGE_MS // 1000} s"
+    if not 0 <= report_age_ms <= MAX_REPORT_AGE_MS:
+        return f"the last report that says whether the server shares isn't of the last {MAX_REPORT_AGE_MS // 1000} s"
     shareable = report.video.shareable if report.video else None
     if shareable is None:
         return "the agent can't tell whether the server shares"

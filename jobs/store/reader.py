@@ -191,13 +191,13 @@ def hours(connection: sqlite3.Connection, key: InstanceKey, *, since_ms: int) ->
 def last_runs(connection: sqlite3.Connection) -> list[Run]:
     """Return the newest run of each command, by command."""
     # SQLite takes the bare columns from the row that holds the maximum (sqlite.org/lang_select.html section 2.5).
-    rows = connection.execute(f"{_RUN}, max(started_at_ms) FROM runs GROUP BY command ORDER BY command")
+    rows = connection.execute(f"{_RUN}, max(rowid) FROM runs GROUP BY command ORDER BY command")
     return [Run(*row[:-1]) for row in rows]
 
 
 def runs(connection: sqlite3.Connection, limit: int) -> list[Run]:
-    """Return runs, the newest first."""
-    rows = connection.execute(f"{_RUN} FROM runs ORDER BY started_at_ms DESC, id LIMIT ?", (limit,))
+    """Return runs, the newest first, in the order of their writing: clocks may be set back."""
+    rows = connection.execute(f"{_RUN} FROM runs ORDER BY rowid DESC LIMIT ?", (limit,))
     return [Run(*row) for row in rows]
 
 

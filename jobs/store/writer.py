@@ -137,6 +137,12 @@ def tick_run(
         " WHERE id = ?",
         (at_ms, instances, duration_seconds, problem, run_id),
     )
+    # No earlier tick was later: a clock that was set back must not hide that this command has stopped.
+    connection.execute(
+        "UPDATE runs SET last_success_at_ms = ?1 WHERE last_success_at_ms > ?1"
+        " AND command = (SELECT command FROM runs WHERE id = ?2)",
+        (at_ms, run_id),
+    )
 
 
 def end_run(

@@ -292,7 +292,7 @@ def test_a_run_is_told_from_start_to_end(connection):
 
     ended = reader.Run("a", "collect", "host:1", AT_MS, AT_MS + 350, None, 0, None, None, "superseded", None)
     at_work = reader.Run("b", "collect", "host:1", AT_MS + 300, None, AT_MS + 400, 2, 3, 0.2, None, None)
-    assert [at_work, ended] == reader.runs(connection, 2)
+    assert [at_work, ended] == reader.runs(connection, 3)[1:]
     assert [at_work, "discover"] == [reader.last_runs(connection)[0], reader.last_runs(connection)[1].command]
 
 
@@ -303,3 +303,17 @@ def test_an_end_keeps_the_problem_that_stood(connection):
         writer.end_run(connection, "a", at_ms=AT_MS, outcome="done")
 
     assert "line 3" == reader.runs(connection, 1)[0].problem
+
+
+def test_a_clock_that_was_set_back_hides_neither_the_newest_run_nor_the_last_tick(connection):
+    set_back_ms = AT_MS - 7_200_000
+    with transaction(connection):
+        for run, at_ms in (("before", AT_MS), ("after", set_back_ms)):
+            writer.start_run(connection, run, command="collect", holder="host:1", at_ms=at_ms)
+            writer.tick_run(connection, run, at_ms=at_ms, instances=1, duration_seconds=0.2, problem=None)
+
+    assert {"collect": set_back_ms} == fleet.last_successes(connection)
+    assert (["after"], "after") == (
+        [run.id for run in reader.last_runs(connection)],
+        reader.runs(connection, 1)[0].id,
+    )

@@ -82,6 +82,16 @@ def test_a_sequence_is_stale_after_twenty_seconds_of_three_equal_reports(apart_m
     assert expected == assessment.verdict
 
 
+def test_a_stale_report_stays_stale_when_our_clock_is_set_back():
+    watch = Watch()
+    for _ in range(3):
+        watch.see(a_report(sequence=3), is_fresh=False)
+    watch.at_ms -= 7_200_000
+    verdicts = [watch.see(a_report(sequence=3), is_fresh=False).verdict.value for _ in range(4)]
+
+    assert ["unknown"] * 4 == verdicts
+
+
 def test_the_sequence_before_may_be_any_older_one():
     watch = Watch()
     verdicts = [watch.see(a_report(sequence=n), is_fresh=False).verdict.value for n in (1, 2, 2, 2)]

@@ -62,7 +62,8 @@ def _is_stale(view: View) -> bool:
     if len(earlier) < view.policy.stale_ticks - 1 or earlier[-1].sequence != agent.sequence:
         return False
     same = all(one.sequence == agent.sequence and one.boot_id == agent.boot_id for one in earlier)
-    return same and view.at_ms - earlier[0].received_at_ms >= view.policy.stale_seconds * 1000
+    # Below zero our clock was set back meanwhile, and how long it has been isn't known.
+    return same and not 0 <= view.at_ms - earlier[0].received_at_ms < view.policy.stale_seconds * 1000
 
 
 def _staleness(view: View) -> Iterator[Evidence]:
