@@ -45,10 +45,15 @@ class Follower:
     def look(self) -> Fleet:
         """Return the fleet as of now; also when the store refuses. Cost: 20 us when nothing moved.
 
-        While another thread reads the store, the fleet that it last saw is returned at once.
+        While another thread reads the store, the snapshot that it last saw is told at once, as old as it is by now.
         """
         if not self._lock.acquire(blocking=self._fleet.snapshot is None):
-            return self._fleet
+            fleet, now_ms = self._fleet, self._clock_ms()
+            return (
+                fleet
+                if fleet.holds(fleet.snapshot, fleet.problem, now_ms)
+                else see(fleet.snapshot, fleet.problem, now_ms)
+            )
         try:
             return self._refreshed()
         finally:

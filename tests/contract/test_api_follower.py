@@ -101,6 +101,39 @@ def test_the_uptime_is_of_the_last_hour_alone(store, follower):
     assert Uptime(1, 1, 1) == follower.look().standings["instance-0"].uptime
 
 
+def test_minutes_after_the_newest_observation_as_a_clock_set_back_leaves_them_are_not_of_the_last_hour(store, follower):
+    with closing(sqlite3.connect(store)) as writing:
+        writing.execute(
+            "INSERT INTO minutes (key, start_at_ms, unhealthy) VALUES ('static/instance-0', ?, 4)",
+            (NOW_MS + 4_000_000,),
+        )
+        writing.execute("UPDATE totals SET value = value + 1")
+        writing.commit()
+
+    assert Uptime(1, 1, 1) == follower.look().standings["instance-0"].uptime
+
+
+def test_a_thread_that_hangs_in_the_store_keeps_no_old_verdict_alive(store):
+    clock = [NOW_MS]
+    hangs, may_go_on = threading.Event(), threading.Event()
+
+    def hang(_connection):
+        hangs.set()
+        may_go_on.wait(20)
+
+    with closing(Follower(store, lambda: clock[0])) as follower:
+        fresh = verdicts(follower)
+        reading = threading.Thread(target=follower.query, args=(hang,))
+        reading.start()
+        hangs.wait(20)
+        clock[0] += 60_000
+        meanwhile = verdicts(follower)
+        may_go_on.set()
+        reading.join()
+
+    assert ([Verdict.HEALTHY], [Verdict.UNKNOWN]) == (fresh, meanwhile)
+
+
 def test_a_replaced_file_is_the_new_fleet_even_under_the_same_revision(store, follower, tmp_path):
     with a_fleet(tmp_path / "other.db", [an_instance(5)], at_ms=START_MS) as fleet:
         fleet.ticks()
