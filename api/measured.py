@@ -10,10 +10,15 @@ from collections.abc import Callable
 from agent.report import Client, HealthReport
 from jobs.health.model import Connectivity, ConnectivityOutcome
 
+_SAYS_NOTHING = (ConnectivityOutcome.NOT_DIALLED, ConnectivityOutcome.DENIED, ConnectivityOutcome.TOO_MANY)
+
 
 def is_vnc_available(connectivity: Connectivity | None, report: HealthReport | None) -> bool | None:
-    """Tell whether a viewer would get in: from outside where that was tried, else by the agent's word."""
-    if connectivity is not None and connectivity.outcome is not ConnectivityOutcome.NOT_DIALLED:
+    """Tell whether a viewer would get in: from outside where that was tried, else by the agent's word.
+
+    A server that wants no probe of ours says nothing about people.
+    """
+    if connectivity is not None and connectivity.outcome not in _SAYS_NOTHING:
         return connectivity.outcome is ConnectivityOutcome.OK
     return report.video.vnc_available if report and report.video else None
 

@@ -227,7 +227,13 @@ def test_the_legacy_agents_constants_are_no_measurements():
 
 @pytest.mark.parametrize(
     ("outcome", "expected"),
-    [(ConnectivityOutcome.OK, True), (ConnectivityOutcome.MUTE, False), (ConnectivityOutcome.NOT_DIALLED, True)],
+    [
+        (ConnectivityOutcome.OK, True),
+        (ConnectivityOutcome.MUTE, False),
+        (ConnectivityOutcome.NOT_DIALLED, True),
+        (ConnectivityOutcome.DENIED, True),
+        (ConnectivityOutcome.TOO_MANY, True),
+    ],
 )
 def test_vnc_is_available_by_the_outside_probe_or_else_by_the_agents_word(outcome, expected):
     told = quality.quality(sick(connectivity=Connectivity(outcome, NOW_MS)))
