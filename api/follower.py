@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
 from api.fleet import Fleet, see
 from api.snapshot import Snapshot, load
-from jobs.errors import JobError, StoreCorrupt, StoreLocked
+from jobs.errors import JobError, StoreLocked
 from jobs.store.connection import open_reader, reading
 
 Found = TypeVar("Found")
@@ -48,12 +45,8 @@ class Follower:
         While another thread reads the store, the snapshot that it last saw is told at once, as old as it is by now.
         """
         if not self._lock.acquire(blocking=self._fleet.snapshot is None):
-            fleet, now_ms = self._fleet, self._clock_ms()
-            return (
-                fleet
-                if fleet.holds(fleet.snapshot, fleet.problem, now_ms)
-                else see(fleet.snapshot, fleet.problem, now_ms)
-            )
+            fleet = self._fleet
+            return _as_of(self._clock_ms(), fleet, fleet.snapshot, fleet.problem)
         try:
             return self._refreshed()
         finally:
@@ -79,9 +72,7 @@ class Follower:
             self._snapshot = self._newest()
         except JobError as error:
             problem = str(error)
-        now_ms = self._clock_ms()
-        if not self._fleet.holds(self._snapshot, problem, now_ms):
-            self._fleet = see(self._snapshot, problem, now_ms)
+        self._fleet = _as_of(self._clock_ms(), self._fleet, self._snapshot, problem)
         return self._fleet
 
     def _newest(self) -> Snapshot:
@@ -109,10 +100,6 @@ class Follower:
                 yield connection
         except StoreLocked as error:
             raise StoreLocked(f"store {self._path} was held by a writer for over {wait_ms} ms") from error
-        except (msgspec.MsgspecError, ValueError, zlib.error) as error:
-            raise StoreCorrupt(
-                f"store {self._path}: a row can't be read ({error}); its backup file stands beside it"
-            ) from error
 
     def _opened(self) -> sqlite3.Connection:
         """Return a connection to the file that the path names now."""
@@ -128,6 +115,11 @@ class Follower:
         if self._connection is not None:
             self._connection.close()
         self._connection = self._file = self._data_version = None
+
+
+def _as_of(now_ms: int, fleet: Fleet, snapshot: Snapshot | None, problem: str) -> Fleet:
+    """Return the fleet as of `now_ms`, the same one while nothing about it has changed."""
+    return fleet if fleet.holds(snapshot, problem, now_ms) else see(snapshot, problem, now_ms)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

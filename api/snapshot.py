@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from agent.report import HealthReport, ReportInvalid, decode
+from agent.report import HealthReport
 from jobs.health.incident import Incident
 from jobs.health.model import Instance, InstanceKey
 from jobs.store import fleet, reader
@@ -99,9 +99,8 @@ def _report(body: bytes | None) -> Report | None:
     """
     if body is None:
         return None
-    try:
-        fields = decode(body)
-    except ReportInvalid:
+    fields = reader.report_of(body)
+    if fields is None:
         return None
     try:
         received = msgspec.json.decode(body)

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from agent.report import decode
 from jobs.health.classify import recall
 from jobs.health.history import HISTORY_TICKS
 from jobs.health.model import Connectivity, ConnectivityOutcome, InstanceKey, ProbeOutcome
@@ -97,7 +96,7 @@ class Collector:
                     watched,
                     tick=last.tick,
                     history=recall(instance, ticks, self._policy, reasons=reasons),
-                    report=decode(last.report) if last.report else None,
+                    report=reader.report_of(last.report) if last.report else None,
                     report_at_ms=last.report_at_ms or 0,
                     connectivity=last.connectivity,
                 )

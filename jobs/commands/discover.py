@@ -15,6 +15,7 @@ from jobs.inventory import parse_inventory, read_inventory
 from jobs.schedule import WindowSettings
 from jobs.store import reader
 from jobs.store.asked import ask_tick
+from jobs.store.connection import reading
 from jobs.store.writer import record_inventory
 from jobs.window import Beat, Observed, run_window
 
@@ -61,7 +62,8 @@ class Discovery:
     def resume(self, connection: sqlite3.Connection) -> None:
         """Take the stored inventory for unread: another run may have read another file."""
         self._recorded = None
-        self._count = len(reader.inventory(connection))
+        with reading(connection):
+            self._count = len(reader.inventory(connection))
 
     def observe(self, beat: Beat, tick: int) -> Observed:  # noqa: ARG002 - the protocol's signature
         """Read the file; write it when it has changed, so that collect looks at once; say what is wrong with it."""

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import msgspec
+
 from jobs.errors import (
     ConfigError,
     StoreCorrupt,
@@ -108,10 +110,15 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def reading(connection: sqlite3.Connection) -> Iterator[None]:
     """Let the block's queries see one committed state, whatever a writer does meanwhile.
 
-    Keep it short: a writer can't commit before it ends. Raises: StoreError when SQLite refuses.
+    Keep it short: a writer can't commit before it ends. Raises: StoreError when SQLite refuses, or for a row whose
+    content isn't what was written, which SQLite doesn't notice.
     """
     with _block(connection, "BEGIN", "reading"):
-        yield
+        try:
+            yield
+        except (msgspec.MsgspecError, ValueError) as error:
+            path = _path(connection)
+            raise StoreCorrupt(f"store {path}: a row can't be read ({error}); {restore_hint(path)}") from error
 
 
 def backup_path(path: Path) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from agent.report import decode
+from agent.report import HealthReport, ReportInvalid, decode
 from jobs.health.history import StoredTick
 from jobs.health.incident import Incident
 from jobs.health.model import (
@@ -129,10 +129,18 @@ def recent(connection: sqlite3.Connection, count: int) -> dict[InstanceKey, list
             outcome=ProbeOutcome(outcome),
             verdict=Verdict(verdict),
             codes=tuple(codes.split()),
-            report=body and decode(unpack(body)),
+            report=body and report_of(unpack(body)),
         )
         found.setdefault(InstanceKey(key), []).append(stored)
     return found
+
+
+def report_of(body: bytes) -> HealthReport | None:
+    """Return a kept report, None where a program of another version took what this one refuses."""
+    try:
+        return decode(body)
+    except ReportInvalid:
+        return None
 
 
 def open_incidents(connection: sqlite3.Connection) -> dict[InstanceKey, Incident]:

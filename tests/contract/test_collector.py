@@ -24,6 +24,7 @@ from jobs.health.model import (
 )
 from jobs.health.policy import Policy
 from jobs.store import reader
+from jobs.store.body import pack
 from jobs.store.connection import open_store, transaction
 from jobs.store.writer import record_inventory
 
@@ -346,6 +347,21 @@ def test_the_word_of_an_agent_at_the_old_place_lets_nobody_dial_at_the_new_one(r
             successor.connectivity()
 
         assert 0 == vnc.connections
+
+
+def test_reports_that_this_version_refuses_are_no_report_after_a_change_of_version(rounds):
+    with serving(Agent().serve) as server:
+        rounds.discover(an_instance("a", server))
+        rounds.reports()
+        later = pack(encode(msgspec.structs.replace(a_full_report(), schema_version=2)))
+        rounds.connection.execute("UPDATE reports SET body = ?", (later,))
+        rounds.connection.execute("UPDATE assessments SET report = ?", (later,))
+        successor = Rounds(rounds.connection)
+        successor.tick = rounds.tick
+        with closing(successor.collector):
+            successor.reports()
+
+    assert (2, Verdict.HEALTHY) == (rounds.latest("a").tick, rounds.latest("a").assessment.verdict)
 
 
 def test_a_round_that_was_not_committed_leaves_no_trace_in_memory(rounds):

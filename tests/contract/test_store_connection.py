@@ -1,12 +1,16 @@
 """Opening and locking, on real files; what needs a full or foreign file system runs in a mount namespace of its own."""
 
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
 
 import pytest
+from builders import an_instance
 from mounts import run_apart
 
 from jobs.errors import (
@@ -20,6 +24,7 @@ from jobs.errors import (
 from jobs.store import connection as store
 from jobs.store import schema
 from jobs.store.connection import backup_path, open_reader, open_store, reading, transaction
+from jobs.store.writer import record_inventory
 
 
 @pytest.fixture
@@ -246,6 +251,20 @@ def test_without_a_backup_it_says_so(path):
 
     with pytest.raises(StoreCorrupt, match="there is no backup, so a new one begins empty"):
         open_store(path)
+
+
+def test_a_damaged_row_ends_a_command_with_75_and_one_sentence(path, writer):
+    with transaction(writer):
+        record_inventory(writer, [an_instance()], at_ms=1)
+        writer.execute("UPDATE instances SET instance = '{'")
+    words = ["collect", "--store", str(path), "--window", "0"]
+    run = subprocess.run(
+        [sys.executable, "-m", "jobs", *words], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert os.EX_TEMPFAIL == run.returncode
+    assert "a row can't be read" in run.stderr
+    assert "Traceback" not in run.stderr
 
 
 def test_a_full_disk_is_a_named_error_and_the_store_stays_readable():
