@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -45,6 +46,8 @@ class Watch:
         self._renewed_at = 0.0
         self._leave_by: float | None = None
         self._steps_in_round: int | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._problem: str | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -77,29 +80,36 @@ class Watch:
             self._steps_in_round = None
 
     def _run(self) -> None:
-        while not self._ended.wait(_STEP_SECONDS):
-            # Not sigtimedwait(): CPython returns a signal that nobody sent when SIGCONT interrupts it at its end.
-            if not self._leave_by and signal.sigpending() & _SIGNALS:
-                self._leave_by = time.monotonic() + self._settings.leave_seconds
-                self.leaving.set()
-            self._end_late_leaver()
-            self._end_hung_round()
-            held = self._held
-            if held and time.monotonic() - self._renewed_at > _EARLY_RATIO * self._settings.renew_seconds:
-                self._renew(held)
+        with ExitStack() as opened:
+            while not self._ended.wait(_STEP_SECONDS):
+                # Not sigtimedwait(): CPython returns a signal that nobody sent when SIGCONT interrupts it at its end.
+                if not self._leave_by and signal.sigpending() & _SIGNALS:
+                    self._leave_by = time.monotonic() + self._settings.leave_seconds
+                    self.leaving.set()
+                self._end_late_leaver()
+                self._end_hung_round()
+                held = self._held
+                if held and time.monotonic() - self._renewed_at > _EARLY_RATIO * self._settings.renew_seconds:
+                    self._renew(held, opened)
 
-    def _renew(self, held: Lease) -> None:
-        """Show in the store that the run lives. Opens the file each time: it is due only while a round is slow."""
+    def _renew(self, held: Lease, opened: ExitStack) -> None:
+        """Show in the store that the run lives; a failure is logged once and tried again at the next step."""
         try:
-            with closing(open_store(self._settings.store)) as connection:
-                connection.execute(f"PRAGMA busy_timeout={_LOCK_MILLISECONDS}")
-                with transaction(connection):
-                    renew(connection, held)
-            self._renewed_at = time.monotonic()
+            if self._connection is None:
+                self._connection = opened.enter_context(closing(open_store(self._settings.store)))
+                self._connection.execute(f"PRAGMA busy_timeout={_LOCK_MILLISECONDS}")
+            with transaction(self._connection):
+                renew(self._connection, held)
         except Superseded:
-            self._held = None
+            if self._held is held:
+                self._held = None
         except StoreError as error:
-            logger.warning("a renewal failed, it is tried again", extra={"problem": str(error)})
+            if self._problem != str(error):
+                logger.warning("a renewal failed, it is tried again", extra={"problem": str(error)})
+            self._problem = str(error)
+        else:
+            self._renewed_at = time.monotonic()
+            self._problem = None
 
     def _end_late_leaver(self) -> None:
         """End the process when somebody asked it to long enough ago; what its round found is lost."""

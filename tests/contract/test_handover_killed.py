@@ -30,13 +30,15 @@ def assert_promise(outcomes, *, limit_seconds: float) -> None:
     assert sum(outcome.deaths > 0 for outcome in outcomes) == len(outcomes)
     for outcome in outcomes:
         assert [*range(1, len(outcome.ticks) + 1)] == [tick.number for tick in outcome.ticks]
-    assert max(largest_gap_seconds(outcome.ticks) for outcome in outcomes) < limit_seconds
+    gap_seconds = max(largest_gap_seconds(outcome.ticks) for outcome in outcomes)
+    print(f"{len(outcomes)} deaths, largest gap {gap_seconds:.1f} s")
+    assert gap_seconds < limit_seconds
 
 
 @pytest.mark.parametrize("victim", STATEMENTS)
 def test_a_death_at_a_sample_of_statements_is_made_good(tmp_path: Path, victim: str):
     """A beat of one second; the limit leaves a loaded machine three seconds to start processes in."""
-    outcomes = die_at_each(tmp_path, victim, STATEMENTS[victim][::2], beat_seconds=1, scale=1 / 15, at_once=6)
+    outcomes = die_at_each(tmp_path, victim, STATEMENTS[victim][::3], beat_seconds=1, scale=1 / 15, at_once=6)
 
     assert_promise(outcomes, limit_seconds=26 / 15 + 3)
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import psutil
 import pytest
@@ -33,11 +33,12 @@ class Local:
 
     def children(self, command):
         """Return its live runs of one command, oldest first."""
-        try:
-            children = psutil.Process(self.process.pid).children()
-            return sorted((child for child in children if command in child.cmdline()), key=psutil.Process.create_time)
-        except psutil.NoSuchProcess:
-            return []
+        found = []
+        for child in psutil.Process(self.process.pid).children():
+            # One that just died has no command line any more.
+            with suppress(psutil.NoSuchProcess):
+                found += [child] if command in child.cmdline() else []
+        return sorted(found, key=psutil.Process.create_time)
 
     def rows(self, query, *values):
         """Return what a query finds; nothing before the store is there."""

@@ -93,7 +93,7 @@ class Runs:
 
 
 @contextlib.contextmanager
-def runs(folder: Path, *, beat_seconds: float = 1.0, scale: float = 0.1) -> Iterator[Runs]:
+def runs(folder: Path, *, beat_seconds: float, scale: float = 0.1) -> Iterator[Runs]:
     """Yield runs that are killed at the end."""
     started = Runs(folder, beat_seconds=beat_seconds, scale=scale)
     try:
