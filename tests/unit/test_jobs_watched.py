@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 from builders import POLICY, Watch, a_handshake, a_report, an_instance, codes
 
 from jobs.health.model import ProbeOutcome
-from jobs.health.watched import Watched, see_connectivity
+from jobs.health.watched import Watched, follow, see_connectivity
 
 
 def between_ticks(watch, vnc, *, seconds=5):
@@ -64,3 +66,26 @@ def test_a_failed_probe_leaves_the_last_good_report_with_its_own_time():
     assert watch.watched.report is not None
     assert good_at_ms == watch.watched.report_at_ms
     assert ProbeOutcome.TIMEOUT == watch.watched.probe.outcome
+
+
+def test_a_renamed_instance_keeps_all_that_is_known_of_it():
+    watch = Watch()
+    watch.see()
+    seen = follow(watch.watched, an_instance(name="Renamed"))
+
+    assert replace(watch.watched, instance=an_instance(name="Renamed")) == seen
+
+
+def test_at_another_place_nothing_was_seen_yet_but_what_happened_before_is_remembered():
+    watch = Watch()
+    watch.see()
+    seen = follow(watch.watched, an_instance(uid="9c1f"))
+
+    assert (None, None, None, None, 0) == (
+        seen.probe,
+        seen.assessment,
+        seen.report,
+        seen.connectivity,
+        seen.report_at_ms,
+    )
+    assert (watch.watched.history, watch.tick) == (seen.history, seen.tick)
