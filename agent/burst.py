@@ -22,10 +22,12 @@ class Burst:
     """What one burst saw.
 
     is_available: whether the handshake was completed. frames_per_second: None where the burst ended early.
+    is_turned_away: the server hung up on a viewer who wants to share, as it does while another wants the screen alone.
     """
 
     is_available: bool
     error: str | None = None
+    is_turned_away: bool = False
     width: int = 0
     height: int = 0
     frames_per_second: float | None = None
@@ -48,28 +50,30 @@ def count_frames(host: str, port: int) -> Burst:
     except TimeoutError:
         return Burst(is_available=False, error=f"VNC server: no {handshake.waiting_for} in {_HANDSHAKE_SECONDS:g} s")
     except OSError as error:
-        cause = error.strerror or error
-        return Burst(is_available=False, error=f"VNC server: ended before {handshake.waiting_for}: {cause}")
+        return Burst(
+            is_available=False,
+            error=f"VNC server: ended before {handshake.waiting_for}: {error.strerror or error}",
+            is_turned_away=handshake.waiting_for == "server init",
+        )
 
 
 def _count(pieces: _Pieces, screen: ServerInit, early: bytes) -> Burst:
     """Count until the burst is over; the first update is the whole picture, whether anything moved or not."""
     updates = Updates(screen)
-    pieces.link.sendall(set_encodings() + request_update(screen.width, screen.height))
     end = time.monotonic() + _BURST_SECONDS
     first_at = None
     data, error = memoryview(early), None
-    while not updates.detail:
-        if updates.feed(data):
-            first_at = first_at or time.monotonic()
-            pieces.link.sendall(request_update(updates.width, updates.height))
-        try:
+    try:
+        pieces.link.sendall(set_encodings() + request_update(screen.width, screen.height))
+        while not updates.detail:
+            if updates.feed(data):
+                first_at = first_at or time.monotonic()
+                pieces.link.sendall(request_update(updates.width, updates.height))
             data = pieces.receive(end)
-        except TimeoutError:
-            break
-        except OSError:
-            error = "VNC server: it hung up during the burst"
-            break
+    except TimeoutError:
+        pass
+    except OSError:
+        error = "VNC server: it hung up during the burst"
     if updates.detail:
         error = f"VNC server: {updates.detail}"
     seconds = time.monotonic() - (first_at or end - _BURST_SECONDS)

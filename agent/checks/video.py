@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,12 +30,17 @@ _X11VNC_PASSWORDS = frozenset({"-passwd", "-passwdfile", "-rfbauth", "-usepw", "
 class Sharing:
     """What one more shared viewer would do: throw nobody out and need no password (True), harm (False), unknown (None).
 
-    is_alive: whether the server's own process has just answered for it.
+    is_alive: whether the server's own process has just answered for it. viewers: who is connected, where it says so.
     """
 
     is_shareable: bool | None
     reason: str = ""
     is_alive: bool | None = None
+    viewers: frozenset[str] = frozenset()
+
+
+# A viewer that asked not to share (shared=0, many programs' default) has the screen for itself: it works, and we wait.
+_HELD = Sharing(is_shareable=False, reason="a viewer has the screen for itself alone", is_alive=True)
 
 
 class VideoCheck:
@@ -53,6 +58,7 @@ class VideoCheck:
         self._place = Video(vnc_port=self._port, display=display)
         self._burst = self._place
         self._x11vnc = Sharing(is_shareable=None)
+        self._in_the_way: frozenset[str] = frozenset()
 
     def measure(self) -> Video:
         """Return the block: who serves and whether it may be dialled now, and what the last burst saw."""
@@ -62,20 +68,28 @@ class VideoCheck:
             error = f"nothing listens on port {self._port}"
             return msgspec.structs.replace(self._place, vnc_available=False, display_active=False, error=error)
         if not sharing.is_shareable:
-            return msgspec.structs.replace(
-                self._place,
-                vnc_available=sharing.is_alive,
-                shareable=sharing.is_shareable,
-                error=f"not dialled: {sharing.reason}",
-            )
-        if time.monotonic() >= self._next_burst_at:
+            return self._left_alone(sharing)
+        if self._in_the_way & sharing.viewers:
+            return self._left_alone(_HELD)
+        if self._in_the_way or time.monotonic() >= self._next_burst_at:
             self._burst = self._dial()
             self._next_burst_at = time.monotonic() + _BURST_PAUSE_SECONDS
         return self._burst
 
+    def _left_alone(self, sharing: Sharing) -> Video:
+        return msgspec.structs.replace(
+            self._place,
+            vnc_available=sharing.is_alive,
+            shareable=sharing.is_shareable,
+            error=f"not dialled: {sharing.reason}",
+        )
+
     def _dial(self) -> Video:
         checked_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         burst = count_frames(self._host, self._port)
+        self._in_the_way = self._sharing().viewers if burst.is_turned_away else frozenset()
+        if self._in_the_way:
+            return self._left_alone(_HELD)
         return msgspec.structs.replace(
             self._place,
             vnc_available=burst.is_available,
@@ -97,7 +111,8 @@ class VideoCheck:
         for server in servers:
             places = [place for place in server["server"] if place["service"] == str(self._port)]
             if places:
-                return qemu_sharing({server["auth"], *(place["auth"] for place in places)})
+                viewers = frozenset(f"{client['host']}:{client['service']}" for client in server["clients"])
+                return replace(qemu_sharing({server["auth"], *(place["auth"] for place in places)}), viewers=viewers)
         if time.monotonic() >= self._next_search_at:
             self._x11vnc = x11vnc_sharing(_command_line("x11vnc"))
             self._next_search_at = time.monotonic() + _BURST_PAUSE_SECONDS
@@ -107,8 +122,8 @@ class VideoCheck:
 def qemu_sharing(authentications: set[str]) -> Sharing:
     """Return what QEMU does with a shared viewer.
 
-    Every share policy lets one in beside others or, under an exclusive viewer, turns it away (QEMU, ui/vnc.c,
-    protocol_client_init); so the password alone decides.
+    Every share policy lets one in beside others or, under an exclusive viewer, turns it away unharmed (QEMU, ui/vnc.c,
+    protocol_client_init); so the password alone decides whether to ask.
     """
     needed = authentications - {"none"}
     if needed:

@@ -8,6 +8,8 @@ import urllib.request
 
 import pytest
 from emulator import MISSING, Emulator, ask_monitor, wait_for
+from rfb_server import shake_hands
+from servers import serving
 
 from agent.burst import count_frames
 from agent.report import decode
@@ -171,11 +173,36 @@ def test_a_dead_sound_server_is_named_and_its_return_is_counted(instance):
     instance.start("qemu")
 
 
-def test_a_person_is_a_session_and_our_own_bursts_are_none(instance):
+@contextlib.contextmanager
+def a_viewer(instance, *, is_shared):
+    """Be connected to the screen as a person's program is."""
     with socket.create_connection(("127.0.0.1", instance.vnc_port), timeout=5) as viewer:
-        for sent, length in ((b"", 12), (b"RFB 003.008\n", 2), (b"\x01", 4), (b"\x01", 24)):
+        for sent, length in ((b"", 12), (b"RFB 003.008\n", 2), (b"\x01", 4), (bytes([is_shared]), 24)):
             viewer.sendall(sent)
             viewer.recv(length, socket.MSG_WAITALL)
+        yield viewer
+
+
+def test_a_viewer_who_does_not_share_is_left_alone_and_the_screen_is_available(instance):
+    with a_viewer(instance, is_shared=False):
+        report = instance.until(
+            lambda r: "for itself" in (r["video"]["error"] or "") or not r["video"]["vnc_available"]
+        )
+        later = instance.until(
+            lambda r: r["sessions"]["count"] and r["agent"]["sequence"] > report["agent"]["sequence"]
+        )
+
+    assert (True, False, "healthy") == (
+        report["video"]["vnc_available"],
+        report["video"]["shareable"],
+        report["overall_status"],
+    )
+    assert (1, False) == (later["sessions"]["count"], later["video"]["shareable"])
+    instance.until(lambda r: r["video"]["shareable"] and r["video"]["estimated_frame_rate"])
+
+
+def test_a_person_is_a_session_and_our_own_bursts_are_none(instance):
+    with a_viewer(instance, is_shared=True) as viewer:
         peer = f"127.0.0.1:{viewer.getsockname()[1]}"
         report = instance.until(lambda r: r["sessions"]["count"])
         stayed = instance.until(lambda r: r["sessions"]["count"] and r["sessions"]["sessions"][0]["seconds"] > 5)
@@ -243,3 +270,12 @@ def test_a_vnc_server_that_refuses_is_quoted():
         burst = count_frames(*nobody.getsockname())
 
     assert (False, "VNC server: ended before version: Connection refused") == (burst.is_available, burst.error)
+
+
+def test_a_vnc_server_that_hangs_up_after_the_handshake_was_there():
+    an_empty_update = b"\0\0\0\0"
+    with serving(lambda link: shake_hands(link, then=an_empty_update)) as server:
+        burst = count_frames("127.0.0.1", server.port)
+
+    assert (True, None) == (burst.is_available, burst.frames_per_second)
+    assert "VNC server: it hung up during the burst" == burst.error
