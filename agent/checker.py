@@ -7,18 +7,20 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import msgspec
 
-from agent.report import Block
+from agent.report import Block, rfc3339
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question: how it is measured, what stands for no answer, and how long an answer may take."""
+    """One question: how it is measured, what stands for no answer, and how long an answer may take.
+
+    measure: returns a block, with `checked_at` set only where its values are older than the call.
+    """
 
     name: str
     measure: Callable[[], Block]
@@ -82,13 +84,13 @@ class Checker:
 
     def _run(self) -> None:
         started_at = time.monotonic()
-        checked_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        checked_at = rfc3339(time.time())
         try:
             block = self.check.measure()
         except Exception as error:  # noqa: BLE001 - one check's failure is data, whatever it is
             _log.debug("check failed", exc_info=True, extra={"check": self.check.name})
             self.tally.errors += 1
             block = self.check.blank(error=f"{type(error).__name__}: {error}"[:300])
-        self._block = msgspec.structs.replace(block, checked_at=checked_at)
+        self._block = msgspec.structs.replace(block, checked_at=block.checked_at or checked_at)
         self.tally.runs += 1
         self.tally.seconds += time.monotonic() - started_at

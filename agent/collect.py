@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -33,6 +32,7 @@ from agent.report import (
     Screen,
     Sessions,
     Video,
+    rfc3339,
 )
 from agent.settings import Settings
 
@@ -97,7 +97,7 @@ class Rounds:
         uptime_seconds = round(time.monotonic() - self._started_at, 1)
         assert report.agent is not None  # noqa: S101 - every report of ours says who made it
         agent = msgspec.structs.replace(report.agent, uptime_seconds=uptime_seconds)
-        return msgspec.structs.replace(report, timestamp=_now(), agent=agent)
+        return msgspec.structs.replace(report, timestamp=rfc3339(time.time()), agent=agent)
 
     def run_round(self) -> None:
         """Ask every check that isn't still at work, wait for a second at most, publish what is known."""
@@ -122,7 +122,7 @@ class Rounds:
         self._identity = msgspec.structs.replace(self._identity, sequence=sequence)
         blocks = {name: checker.block() for name, checker in self.checkers.items()}
         report = HealthReport(
-            timestamp=_now(),
+            timestamp=rfc3339(time.time()),
             overall_status="unknown",
             # A block that is overdue was never checked, and nothing is concluded from the one before it.
             qemu_healthy=self._qemu.is_healthy if blocks["qemu"].checked_at else None,
@@ -145,6 +145,7 @@ def overall_status(report: HealthReport, settings: Settings) -> str:
         audio and audio.pulse_running if settings.pulse_server else True,
         network and network.bridge_up if settings.bridge else True,
         network and network.tap_up if settings.tap else True,
+        network and network.tap_in_bridge if settings.tap and settings.bridge else True,
         not (audio and audio.muted),
         not (qemu and qemu.run_state not in {None, "running"}),
     ]
@@ -153,7 +154,3 @@ def overall_status(report: HealthReport, settings: Settings) -> str:
     if None in essential + beside:
         return "unknown"
     return "degraded" if False in beside else "healthy"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

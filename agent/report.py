@@ -7,6 +7,8 @@ Times are RFC 3339 with `Z` on the agent's own clock; they are shown and never d
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgspec
 
 SCHEMA_VERSION = 1
@@ -238,6 +240,11 @@ class HealthReport(msgspec.Struct, frozen=True, kw_only=True):
     def is_legacy(self) -> bool:
         """Tell whether the legacy shell agent made it."""
         return self.schema_version is None
+
+
+def rfc3339(seconds: float) -> str:
+    """Return a time of the wall clock, in Unix seconds, as the report writes it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 _encoder = msgspec.json.Encoder()

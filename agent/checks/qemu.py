@@ -11,7 +11,7 @@ import psutil
 
 from agent.checks.process import QemuNotFound, QemuProcess
 from agent.qmp import Qmp, QmpBusy, QmpError, QmpRefused, QmpTimeout
-from agent.report import Qemu, QemuEvent
+from agent.report import Qemu, QemuEvent, rfc3339
 
 # chosen: ten minutes of a guest that resets every twelve seconds; the report stays below 8 KiB.
 _KEPT_EVENTS = 50
@@ -34,6 +34,9 @@ _STATE_LETTERS = {
     psutil.STATUS_RUNNING: "R", psutil.STATUS_SLEEPING: "S", psutil.STATUS_DISK_SLEEP: "D", psutil.STATUS_STOPPED: "T",
     psutil.STATUS_TRACING_STOP: "t", psutil.STATUS_ZOMBIE: "Z", psutil.STATUS_DEAD: "X", psutil.STATUS_IDLE: "I",
 }  # fmt: skip
+
+# The same page: stopped by a signal or by a debugger; a zombie or dead. None of them executes anything.
+_SIGNALLED, _GONE = frozenset({"T", "t"}), frozenset({"Z", "X"})
 
 
 class QemuCheck:
@@ -60,21 +63,28 @@ class QemuCheck:
     def measure(self) -> Qemu:
         """Return the block; what can't be seen is None and `error` or `qmp_error` says why."""
         now = time.monotonic()
+        try:
+            block = self._block(now)
+        except Exception:
+            self.is_healthy = None  # what fails leaves nothing of the round before
+            raise
+        self.is_healthy = judge(block, self._qmp_failure)
+        return block
+
+    def _block(self, now: float) -> Qemu:
         facts = self._process_facts(now)
-        run_state = self._ask_monitor(is_stopped=facts.get("process_state") == "T")
+        run_state = self._ask_monitor(is_stopped=facts.get("process_state") in _SIGNALLED)
         self._keep_events()
-        block = Qemu(
+        return Qemu(
             **facts,
             run_state=run_state,
-            accelerator=self._accelerator,
+            accelerator=self._accelerator if run_state else None,
             restarts=None if self._seen is None else self._restarts,
             seconds_since_restart=None if self._restarted_at is None else round(now - self._restarted_at, 1),
             qmp_error=self._qmp_error(),
             block_errors=None if self._qmp is None else self._block_errors,
             events=[_event(arrived_at, message, now) for arrived_at, message in self._events],
         )
-        self.is_healthy = judge(block, self._qmp_failure)
-        return block
 
     def _process_facts(self, now: float) -> dict[str, Any]:
         try:
@@ -147,7 +157,9 @@ def judge(block: Qemu, failure: QmpError | None) -> bool | None:
     A guest paused by its operator is healthy here: the process does what it was told to. A monitor that another
     client holds tells nothing. Without a visible process the monitor alone decides.
     """
-    if block.process_state in {"T", "Z", "X"} or isinstance(failure, QmpTimeout):
+    if block.process_state in _SIGNALLED | _GONE or isinstance(failure, QmpTimeout):
+        return False
+    if block.process_state == "D" and failure:  # every disk access is D for a moment; with a silent monitor it is stuck
         return False
     if block.run_state is not None:
         return block.run_state not in FAULTY_RUN_STATES
@@ -159,10 +171,9 @@ def judge(block: Qemu, failure: QmpError | None) -> bool | None:
 def _event(arrived_at: float, message: dict[str, Any], now: float) -> QemuEvent:
     data = message.get("data", {})
     detail = data.get("reason") or data.get("action") or data.get("device") or _peer(message)
-    at = datetime.fromtimestamp(_stamp(message), UTC)
     return QemuEvent(
         name=message["event"],
-        at=at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        at=rfc3339(_stamp(message)),
         age_seconds=round(now - arrived_at, 1),
         detail=None if detail is None else str(detail)[:200],
     )

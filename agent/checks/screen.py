@@ -6,9 +6,11 @@ import mmap
 import os
 import time
 
+import msgspec
+
 from agent.png import Picture, fit, largest_colour_ratio, parse_ppm, picture_hash, single_colour, thumbnail
 from agent.qmp import Qmp
-from agent.report import Screen
+from agent.report import Screen, rfc3339
 
 # chosen: a screen frozen for 20 s must be known within 30 s, so dumps are 3 s apart while they are cheap;
 # a dump may take QEMU 1/300 of its time (720x400 took 2 ms), so a dear one waits, up to 15 s.
@@ -36,15 +38,16 @@ class ScreenCheck:
         self._thumbnail = (b"", "")
 
     def measure(self) -> Screen:
-        """Return the block of the latest dump. Raises: QmpError, PictureInvalid."""
+        """Return the block of the latest dump, with its time. Raises: QmpError, PictureInvalid."""
         if self._qmp is None:
             return Screen(error="no QMP socket is configured")
         if time.monotonic() >= self._next_dump_at:
             started_at = time.monotonic()
+            checked_at = rfc3339(time.time())
             picture = parse_ppm(self._dump(self._qmp))
             now = time.monotonic()
             self._next_dump_at = now + min((now - started_at) * _DUMP_PAUSE_RATIO, _MAX_PAUSE_SECONDS)
-            self._block = self._judge(picture, now)
+            self._block = msgspec.structs.replace(self._judge(picture, now), checked_at=checked_at)
         return self._block
 
     def thumbnail(self) -> tuple[bytes, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -12,7 +11,7 @@ import psutil
 
 from agent.burst import count_frames
 from agent.qmp import Qmp, QmpError
-from agent.report import Video
+from agent.report import Video, rfc3339
 from agent.settings import Settings
 
 # chosen: a burst takes a viewer's share of QEMU for a second, so one in fifteen.
@@ -85,7 +84,7 @@ class VideoCheck:
         )
 
     def _dial(self) -> Video:
-        checked_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        checked_at = rfc3339(time.time())
         burst = count_frames(self._host, self._port)
         self._in_the_way = self._sharing().viewers if burst.is_turned_away else frozenset()
         if self._in_the_way:

@@ -33,6 +33,12 @@ def test_a_measurement_carries_its_time():
     assert block.checked_at.endswith("Z")
 
 
+def test_an_answer_from_memory_keeps_the_time_of_its_measurement():
+    block = run(a_checker(lambda: Network(bridge="b", checked_at="2026-11-24T20:00:00.000Z")))
+
+    assert "2026-11-24T20:00:00.000Z" == block.checked_at
+
+
 def test_a_check_that_fails_leaves_its_reason_and_goes_on():
     answers = iter([OSError("no such thing"), Network(bridge="b")])
 

@@ -18,7 +18,7 @@ def a_measured_report(**fields):
         "qemu": Qemu(run_state="running"),
         "video": Video(vnc_available=True),
         "audio": Audio(pulse_running=True, muted=False),
-        "network": Network(bridge_up=True, tap_up=True),
+        "network": Network(bridge_up=True, tap_up=True, tap_in_bridge=True),
     }
     return HealthReport(**{**healthy, **fields})
 
@@ -37,8 +37,10 @@ def a_measured_report(**fields):
         ({"audio": Audio(pulse_running=False)}, "degraded"),
         ({"audio": Audio(pulse_running=True, muted=True)}, "degraded"),
         ({"audio": Audio(error="hangs")}, "unknown"),
-        ({"network": Network(bridge_up=True, tap_up=False)}, "degraded"),
-        ({"network": Network(bridge_up=False, tap_up=True)}, "degraded"),
+        ({"network": Network(bridge_up=True, tap_up=False, tap_in_bridge=True)}, "degraded"),
+        ({"network": Network(bridge_up=False, tap_up=True, tap_in_bridge=True)}, "degraded"),
+        ({"network": Network(bridge_up=True, tap_up=True, tap_in_bridge=False)}, "degraded"),
+        ({"network": Network(bridge_up=True, tap_up=True)}, "unknown"),
         ({"network": Network(error="hangs")}, "unknown"),
     ],
 )

@@ -23,6 +23,8 @@ from agent.report import Qemu
         ("S", None, QmpTimeout("hangs"), False),
         ("D", None, QmpTimeout("hangs"), False),
         ("D", "running", None, True),
+        ("D", None, QmpBusy("no greeting"), False),
+        ("t", None, QmpBusy("no greeting"), False),
         ("S", None, QmpBusy("another client"), None),
         ("S", None, QmpAbsent("not yet there"), None),
         (None, "running", None, True),
@@ -107,3 +109,28 @@ def test_only_the_last_fifty_events_are_kept():
     monitor = Monitor(*(an_event("RESET", second) for second in range(60)))
 
     assert 50 == len(QemuCheck(Process(), monitor).measure().events)
+
+
+def test_a_check_that_fails_keeps_no_verdict_of_the_one_before():
+    monitor = Monitor()
+    check = QemuCheck(Process(), monitor)
+    check.measure()
+    before = check.is_healthy
+    monitor.execute = lambda _command: {}
+    with pytest.raises(KeyError):
+        check.measure()
+
+    assert (True, None) == (before, check.is_healthy)
+
+
+def test_the_accelerator_of_a_qemu_that_does_not_answer_is_unknown():
+    monitor = Monitor()
+    check = QemuCheck(Process(), monitor)
+    before = check.measure().accelerator
+
+    def refuse(_command):
+        raise QmpAbsent("nobody listens")
+
+    monitor.execute = refuse
+
+    assert ("kvm", None) == (before, check.measure().accelerator)
