@@ -82,8 +82,9 @@ class Qmp:
 
     def take_events(self) -> list[tuple[float, dict[str, Any]]]:
         """Return the events since the last call, each with the monotonic time of its arrival."""
-        events = list(self._events)
-        self._events.clear()
+        events = []
+        while self._events:  # one by one: another thread's command may bring more meanwhile
+            events.append(self._events.popleft())
         return events
 
     def close(self) -> None:
