@@ -18,18 +18,26 @@ MAX_CONNECTIONS = 16
 _IDLE_SECONDS = 61.0
 # chosen: a request is one segment; who takes longer holds a place for nothing.
 _REQUEST_SECONDS = 5.0
+# chosen: a thread whose peer is hung up on was seen to end within a millisecond.
+_ROOM_SECONDS = 0.2
 
 _log = logging.getLogger(__name__)
 
 
 class Server:
-    """A listening socket and its connections; one beyond the sixteenth is told so and closed."""
+    """A listening socket and its connections.
+
+    One beyond the sixteenth gets the place of the one silent for longest, so that nobody who merely stays connected
+    can keep the collector out; while all are at work it is told so and closed.
+    """
 
     def __init__(self, address: tuple[str, int], routes: Routes) -> None:
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._listener = socket.create_server(address, family=family, backlog=64)
         self._routes = routes
         self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self._lock = threading.Lock()
+        self._silent: dict[_Connection, None] = {}  # those between two requests, longest first
 
     @property
     def address(self) -> tuple[str, int]:
@@ -46,7 +54,7 @@ class Server:
                 _log.warning("cannot accept a connection", extra={"reason": str(error)})
                 time.sleep(0.1)  # out of descriptors: the open ones must end first
                 continue
-            if not self._places.acquire(blocking=False):
+            if not self._make_room():
                 self._turn_away(link, f"{MAX_CONNECTIONS} connections are open")
                 continue
             try:
@@ -58,6 +66,18 @@ class Server:
     def close(self) -> None:
         """Stop listening."""
         self._listener.close()
+
+    def _make_room(self) -> bool:
+        """Take a place for one more connection and tell whether there was one."""
+        if self._places.acquire(blocking=False):
+            return True
+        with self._lock:
+            longest = next(iter(self._silent), None)
+            if longest is None:
+                return False
+            del self._silent[longest]
+            longest.hang_up()
+        return self._places.acquire(timeout=_ROOM_SECONDS)
 
     def _turn_away(self, link: socket.socket, why: str) -> None:
         answer = problem(HTTPStatus.SERVICE_UNAVAILABLE, why, ("Retry-After", "1"))
@@ -78,10 +98,10 @@ class Server:
 
     def _exchange(self, connection: _Connection) -> bool:
         """Read a request, answer it, and tell whether the connection goes on. Raises: OSError."""
+        if not self._wait(connection):
+            return False
         try:
             request = connection.read_head()
-            if request is None:
-                return False
             body = connection.read_body(request, limit=self._routes.body_limit(request))
         except BadRequest as error:
             connection.send(problem(error.status, str(error)), is_head=False, is_kept_alive=False)
@@ -89,6 +109,16 @@ class Server:
         answer = self._routes.answer(request, body)
         connection.send(answer, is_head=request.method == "HEAD", is_kept_alive=request.is_kept_alive)
         return request.is_kept_alive
+
+    def _wait(self, connection: _Connection) -> bool:
+        """Wait for the next request, and tell whether it comes."""
+        with self._lock:
+            self._silent[connection] = None
+        try:
+            return connection.wait()
+        finally:
+            with self._lock:
+                self._silent.pop(connection, None)
 
 
 class _Connection:
@@ -99,13 +129,20 @@ class _Connection:
         self._buffer = b""
         self._deadline = 0.0
 
-    def read_head(self) -> Request | None:
-        """Return the next request, or None when the peer has left between two. Raises: BadRequest, OSError."""
+    def hang_up(self) -> None:
+        """End the connection from another thread."""
+        with contextlib.suppress(OSError):
+            self._link.shutdown(socket.SHUT_RDWR)
+
+    def wait(self) -> bool:
+        """Wait for the next request's first byte; False when the peer has left. Raises: OSError."""
         if not self._buffer:
             self._link.settimeout(_IDLE_SECONDS)
             self._buffer = self._link.recv(65536)
-            if not self._buffer:
-                return None
+        return bool(self._buffer)
+
+    def read_head(self) -> Request:
+        """Return the request that has begun. Raises: BadRequest, OSError."""
         self._deadline = time.monotonic() + _REQUEST_SECONDS
         while END_OF_HEAD not in self._buffer:
             if len(self._buffer) > MAX_HEAD_BYTES:

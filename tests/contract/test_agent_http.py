@@ -185,20 +185,37 @@ def test_an_idle_connection_is_closed(address, monkeypatch):
     assert b"" == raw(address, b"")
 
 
-def test_a_seventeenth_connection_is_told_so_and_room_comes_back(address):
+@contextlib.contextmanager
+def all_places_taken(address):
+    """Yield as many clients as there are places, each served once and silent since."""
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for _ in range(MAX_CONNECTIONS):
+            clients.append(stack.enter_context(contextlib.closing(http.client.HTTPConnection(*address, timeout=10))))
+            assert 200 == ask(clients[-1], "GET", "/livez")[0].status
+        yield clients
+
+
+def test_a_seventeenth_connection_gets_the_place_of_the_one_silent_for_longest(address):
+    with all_places_taken(address) as clients:
+        assert 200 == ask(clients[0], "GET", "/livez")[0].status
+        received = raw(address, b"GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n")
+
+        assert received.startswith(b"HTTP/1.1 200 ")
+        assert b"" == clients[1].sock.recv(1)
+        assert 200 == ask(clients[0], "GET", "/livez")[0].status
+
+
+def test_a_seventeenth_connection_is_told_so_while_all_are_at_work_and_room_comes_back(address):
     def is_served():
         with contextlib.suppress(OSError):
             return raw(address, b"GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n").startswith(b"HTTP/1.1 200")
         return False
 
-    with contextlib.ExitStack() as stack:
-        for _ in range(MAX_CONNECTIONS):
-            client = stack.enter_context(contextlib.closing(http.client.HTTPConnection(*address, timeout=10)))
-            for _ in range(100):  # connections of tests before may be ending still
-                if ask(client, "GET", "/livez")[0].status == 200:
-                    break
-                client.close()
-                time.sleep(0.05)
+    with all_places_taken(address) as clients:
+        for client in clients:
+            client.sock.sendall(b"GET /")
+        time.sleep(0.2)
         with socket.create_connection(address, timeout=10) as one_more:
             assert one_more.recv(65536).startswith(b"HTTP/1.1 503 ")
     deadline = time.monotonic() + 10
