@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections import deque
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,9 @@ _CONNECT_SECONDS = 1.0
 
 # chosen: -60 dB of full scale, well below a quiet game and above the noise of resampling.
 _SILENCE_LEVEL = 0.001
+
+# chosen: a stream that was given up ends within the next answer of its server, and its callback is called no more.
+_KEPT_CALLBACKS = 8
 
 
 class AudioCheck:
@@ -45,8 +50,7 @@ class AudioCheck:
             return Audio(alsa_devices=alsa, error="no PulseAudio server is configured, and none is in its usual place")
         refusal = dial(path) if path and self._pulse is None else None
         if refusal is None:
-            import pulsectl  # noqa: PLC0415 - 4 MiB and 15 ms that an instance without sound need not pay
-
+            pulsectl = _import_pulsectl()
             try:
                 return self._with_restarts(self._listen(self._connected(pulsectl), alsa))
             except (pulsectl.PulseError, OSError) as error:
@@ -110,6 +114,27 @@ class AudioCheck:
         if self._pulse is not None:
             self._pulse.close()
             self._pulse = None
+
+
+@cache
+def _import_pulsectl() -> Any:  # noqa: ANN401 - a module
+    """Return pulsectl: 4 MiB and 15 ms that an instance without sound need not pay.
+
+    Its get_peak_sample frees the callback of a stream that libpulse may call once more, one time in a hundred as seen,
+    and the process dies of it (python-pulse-control issue 35); so the last callbacks are kept.
+    """
+    import pulsectl  # noqa: PLC0415
+    from pulsectl import _pulsectl  # noqa: PLC0415
+
+    make = _pulsectl.PA_STREAM_REQUEST_CB_T
+    kept: deque[Any] = deque(maxlen=_KEPT_CALLBACKS)
+
+    def keep(callback: Any) -> Any:  # noqa: ANN401 - ctypes
+        kept.append(make(callback))
+        return kept[-1]
+
+    _pulsectl.PA_STREAM_REQUEST_CB_T = keep
+    return pulsectl
 
 
 def is_suspended(sink: Any) -> bool:  # noqa: ANN401 - pulsectl has no types
