@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from agent.rfb import Handshake, ServerInit, Updates, request_update, set_encodings
@@ -33,13 +35,15 @@ class Burst:
     frames_per_second: float | None = None
 
 
-def count_frames(host: str, port: int) -> Burst:
-    """Connect, complete the handshake, count updates for a second, hang up. Blocks for at most 4 s."""
+def count_frames(host: str, port: int, own_ports: set[int]) -> Burst:
+    """Connect, complete the handshake, count updates for a second, hang up. Blocks for at most 4 s.
+
+    own_ports: holds the port of our end for as long as we are connected.
+    """
     deadline = time.monotonic() + _HANDSHAKE_SECONDS
     handshake = Handshake()
     try:
-        with socket.create_connection((host, port), timeout=_HANDSHAKE_SECONDS) as link:
-            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with _connected(host, port, own_ports) as link:
             pieces = _Pieces(link)
             while not handshake.is_done:
                 link.sendall(handshake.feed(bytes(pieces.receive(deadline))))
@@ -55,6 +59,18 @@ def count_frames(host: str, port: int) -> Burst:
             error=f"VNC server: ended before {handshake.waiting_for}: {error.strerror or error}",
             is_turned_away=handshake.waiting_for == "server init",
         )
+
+
+@contextmanager
+def _connected(host: str, port: int, own_ports: set[int]) -> Iterator[socket.socket]:
+    with socket.create_connection((host, port), timeout=_HANDSHAKE_SECONDS) as link:
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        own_port = link.getsockname()[1]
+        own_ports.add(own_port)
+        try:
+            yield link
+        finally:
+            own_ports.discard(own_port)
 
 
 def _count(pieces: _Pieces, screen: ServerInit, early: bytes) -> Burst:

@@ -52,6 +52,7 @@ class Rounds:
         qmp = Qmp(settings.qmp_socket) if settings.qmp_socket else None
         process = QemuProcess(settings)
         self.screen, self.clients = ScreenCheck(qmp), ClientsCheck()
+        video = VideoCheck(settings, qmp)
         self._settings, self._qmp = settings, qmp
         self._qemu = QemuCheck(process, qmp)
         self._started_at = self._round_ended_at = time.monotonic()
@@ -67,10 +68,10 @@ class Rounds:
             Check("qemu", self._qemu.measure, Qemu, 3.0),
             Check("network", NetworkCheck(settings).measure, Network, 2.0),
             Check("performance", PerformanceCheck(process).measure, Performance, 2.0),
-            Check("sessions", SessionsCheck(qmp).measure, Sessions, 3.0),
+            Check("sessions", SessionsCheck(qmp, video.own_ports).measure, Sessions, 3.0),
             Check("audio", AudioCheck(settings).measure, Audio, 3.0),
             Check("screen", self.screen.measure, Screen, 6.0),
-            Check("video", VideoCheck(settings, qmp).measure, Video, 8.0),
+            Check("video", video.measure, Video, 8.0),
             Check("clients", self.clients.measure, Clients, 2.0),
         )
         self.checkers = {check.name: Checker(check) for check in checks}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from agent.qmp import Qmp
 from agent.report import Session, Sessions
@@ -12,11 +12,12 @@ from agent.report import Session, Sessions
 class SessionsCheck:
     """VNC clients by QEMU's own list: no connection is made for it.
 
-    A client counts when two rounds in a row have seen the same peer; bursts and probes are over by then.
+    A client counts when two rounds in a row have seen the same peer; the jobs' probes are over by then.
+    own_ports: those from which the agent is connected itself.
     """
 
-    def __init__(self, qmp: Qmp | None) -> None:
-        self._qmp = qmp
+    def __init__(self, qmp: Qmp | None, own_ports: Collection[int]) -> None:
+        self._qmp, self._own_ports = qmp, own_ports
         self._first_seen: dict[str, float] = {}
 
     def measure(self) -> Sessions:
@@ -27,7 +28,8 @@ class SessionsCheck:
         if not servers:
             return Sessions(error="QEMU has no VNC server")
         now = time.monotonic()
-        clients = [client for server in servers for client in server["clients"]]
+        ours = {str(port) for port in tuple(self._own_ports)}  # another thread's set
+        clients = [client for server in servers for client in server["clients"] if client["service"] not in ours]
         peers = {f"{client['host']}:{client['service']}": bool(client.get("websocket")) for client in clients}
         known = dict(self._first_seen)
         self._first_seen = since(known, peers, now)

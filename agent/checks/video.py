@@ -47,6 +47,7 @@ class VideoCheck:
 
     vnc_available: the last burst's handshake held; where nobody may dial, the monitor's answer stands for it;
     where nobody answers either, it is unknown. A stopped QEMU still listens, so listening alone proves nothing.
+    own_ports: those from which a burst is connected now.
     """
 
     def __init__(self, settings: Settings, qmp: Qmp | None) -> None:
@@ -58,6 +59,7 @@ class VideoCheck:
         self._burst = self._place
         self._x11vnc = Sharing(is_shareable=None)
         self._in_the_way: frozenset[str] = frozenset()
+        self.own_ports: set[int] = set()
 
     def measure(self) -> Video:
         """Return the block: who serves and whether it may be dialled now, and what the last burst saw."""
@@ -85,7 +87,7 @@ class VideoCheck:
 
     def _dial(self) -> Video:
         checked_at = rfc3339(time.time())
-        burst = count_frames(self._host, self._port)
+        burst = count_frames(self._host, self._port, self.own_ports)
         self._in_the_way = self._sharing().viewers if burst.is_turned_away else frozenset()
         if self._in_the_way:
             return self._left_alone(_HELD)

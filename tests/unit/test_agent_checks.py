@@ -82,11 +82,18 @@ class Monitor:
 
 
 def test_a_viewer_of_one_round_is_no_session():
-    check = SessionsCheck(Monitor(["1", "2"], ["2", "3"], ["4"]))
+    check = SessionsCheck(Monitor(["1", "2"], ["2", "3"], ["4"]), own_ports=())
     blocks = [check.measure() for _ in range(3)]
 
     assert [[], ["10.0.0.1:2"], []] == [[session.peer for session in block.sessions] for block in blocks]
     assert [0, 1, 0] == [block.count for block in blocks]
+
+
+def test_a_burst_of_ours_is_no_session_however_slow_its_server():
+    check = SessionsCheck(Monitor(["1", "2"], ["1", "2"]), own_ports={1})
+    blocks = [check.measure() for _ in range(2)]
+
+    assert ["10.0.0.1:2"] == [session.peer for session in blocks[1].sessions]
 
 
 @pytest.mark.parametrize(
