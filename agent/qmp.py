@@ -60,6 +60,11 @@ class Qmp:
         self._events: deque[tuple[float, dict[str, Any]]] = deque(maxlen=200)
         self.connections = 0
 
+    @property
+    def is_open(self) -> bool:
+        """Tell whether QEMU hasn't hung up, as far as the last command could tell."""
+        return self._socket is not None
+
     def new_round(self) -> None:
         """Allow one more attempt after a failure."""
         self._failure = None

@@ -41,7 +41,8 @@ class ScreenCheck:
         """Return the block of the latest dump, with its time. Raises: QmpError, PictureInvalid."""
         if self._qmp is None:
             return Screen(error="no QMP socket is configured")
-        if time.monotonic() >= self._next_dump_at:
+        is_same_qemu = self._qmp.is_open and self._qmp.connections == self._handed_over_to
+        if not is_same_qemu or time.monotonic() >= self._next_dump_at:
             started_at = time.monotonic()
             checked_at = rfc3339(time.time())
             picture = parse_ppm(self._dump(self._qmp))

@@ -4,6 +4,7 @@ import os
 import time
 
 import msgspec
+import pytest
 
 from agent.checks.screen import ScreenCheck
 
@@ -13,6 +14,7 @@ class Monitor:
 
     connections = 1
     dumps = 0
+    is_open = True
 
     def execute(self, command, _arguments=None, *, fds=()):
         """Keep the descriptor, or write into it."""
@@ -36,3 +38,15 @@ def test_a_block_shown_again_carries_the_time_of_its_dump():
     assert 1 == monitor.dumps
     assert first.checked_at is not None
     assert msgspec.structs.asdict(first) == msgspec.structs.asdict(second)
+
+
+@pytest.mark.parametrize("change", [{"is_open": False}, {"connections": 2}])
+def test_a_qemu_that_has_gone_or_come_is_asked_at_once(change):
+    monitor = Monitor()
+    check = ScreenCheck(monitor)
+    check.measure()
+    for name, value in change.items():
+        setattr(monitor, name, value)
+    check.measure()
+
+    assert 2 == monitor.dumps
