@@ -21,9 +21,6 @@ _log = logging.getLogger(__name__)
 
 _ENDING = {signal.SIGTERM, signal.SIGINT}
 
-# chosen: how long an agent that serves no more may linger before its container starts it again.
-_LOOK_SECONDS = 5.0
-
 
 class ListenFailed(click.ClickException):
     """The address can't be had."""
@@ -57,8 +54,15 @@ def serve(log_level: str, **values: Any) -> None:  # noqa: ANN401 - the fields o
     rounds.open()
     start_logging(log_level)
     _log.info("agent started", extra={"listen": ":".join(map(str, server.address)), "pod": settings.pod})
-    serving = threading.Thread(target=server.serve, name="server", daemon=True)
-    serving.start()
-    while signal.sigtimedwait(_ENDING, _LOOK_SECONDS) is None:
-        if not serving.is_alive():
-            raise RuntimeError("the server's thread has ended; its traceback is above")
+    threading.Thread(target=_serve, args=(server,), name="server", daemon=True).start()
+    # Not sigtimedwait(): CPython returns a signal that nobody sent when SIGCONT interrupts it at its end.
+    signal.sigwait(_ENDING)
+
+
+def _serve(server: Server) -> None:
+    """Serve; an agent that can't serve ends, so that its container starts it again."""
+    try:
+        server.serve()
+    except Exception:  # noqa: BLE001 - whatever it is
+        _log.critical("the server's thread has ended", exc_info=True)
+        os._exit(1)
