@@ -15,7 +15,7 @@ from agent.report import Video, rfc3339
 from agent.settings import Settings
 
 # chosen: a burst takes a viewer's share of QEMU for a second, so one in fifteen.
-_BURST_PAUSE_SECONDS = 15.0
+BURST_PAUSE_SECONDS = 15.0
 
 # proc(5), /proc/net/tcp: socket state 0A is LISTEN.
 _LISTEN = "0A"
@@ -50,9 +50,9 @@ class VideoCheck:
     own_ports: those from which a burst is connected now.
     """
 
-    def __init__(self, settings: Settings, qmp: Qmp | None) -> None:
+    def __init__(self, settings: Settings, qmp: Qmp | None, *, pause_seconds: float) -> None:
         self._host, self._port = settings.vnc_address
-        self._qmp = qmp
+        self._qmp, self._pause_seconds = qmp, pause_seconds
         self._next_burst_at = self._next_search_at = 0.0
         display = f":{self._port - 5900}" if self._port >= 5900 else None
         self._place = Video(vnc_port=self._port, display=display)
@@ -74,7 +74,7 @@ class VideoCheck:
             return self._left_alone(_HELD)
         if self._in_the_way or time.monotonic() >= self._next_burst_at:
             self._burst = self._dial()
-            self._next_burst_at = time.monotonic() + _BURST_PAUSE_SECONDS
+            self._next_burst_at = time.monotonic() + self._pause_seconds
         return self._burst
 
     def _left_alone(self, sharing: Sharing) -> Video:
@@ -116,7 +116,7 @@ class VideoCheck:
                 return replace(qemu_sharing({server["auth"], *(place["auth"] for place in places)}), viewers=viewers)
         if time.monotonic() >= self._next_search_at:
             self._x11vnc = x11vnc_sharing(_command_line("x11vnc"))
-            self._next_search_at = time.monotonic() + _BURST_PAUSE_SECONDS
+            self._next_search_at = time.monotonic() + self._pause_seconds
         return self._x11vnc
 
 

@@ -18,6 +18,7 @@ import agent.decoy
 from agent.checks.audio import dial
 
 GUEST = Path(agent.decoy.__file__).parent / "guest.bin"
+QUICK_AGENT = Path(__file__).with_name("quick_agent.py")
 PROGRAMS = ("qemu-system-x86_64", "pulseaudio")
 MISSING = [program for program in PROGRAMS if shutil.which(program) is None]
 
@@ -127,7 +128,7 @@ class Emulator:
         ], {"HOME": str(self.folder), "XDG_RUNTIME_DIR": str(self.folder)}
 
     def _agent(self):
-        return [sys.executable, "-m", "agent", "serve", "--bridge", "", "--tap", ""], {
+        return [sys.executable, str(QUICK_AGENT), "serve", "--bridge", "", "--tap", ""], {
             "LOCO_AGENT_LISTEN": f"127.0.0.1:{self.agent_port}",
             "LOCO_QMP_SOCKET": f"{self.folder}/qmp-agent",
             "LOCO_QEMU_PID_FILE": f"{self.folder}/qemu.pid",

@@ -1,6 +1,8 @@
+import time
+
 import pytest
 
-from agent.collect import overall_status
+from agent.collect import Rounds, overall_status
 from agent.report import Audio, HealthReport, Network, Qemu, Video
 from agent.settings import Settings
 
@@ -46,6 +48,25 @@ def a_measured_report(**fields):
 )
 def test_the_agents_own_word_follows_from_the_facts(fields, word):
     assert word == overall_status(a_measured_report(**fields), FULL)
+
+
+def test_a_missed_round_is_not_made_up_for(monkeypatch):
+    """Two rounds at once would take a viewer of a moment for a session."""
+    rounds, now, pauses = Rounds(BARE), [0.0], []
+
+    def sleep(seconds):
+        pauses.append(seconds)
+        now[0] += 10 * seconds  # as a stopped process does
+        if len(pauses) == 3:
+            raise SystemExit
+
+    monkeypatch.setattr(rounds, "run_round", lambda: None)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", sleep)
+    with pytest.raises(SystemExit):
+        rounds._serve()
+
+    assert [3.0, 3.0, 3.0] == pauses
 
 
 def test_what_an_instance_is_not_set_up_with_counts_neither_way():

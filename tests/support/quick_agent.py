@@ -1,0 +1,10 @@
+"""`python -m agent` in short rounds, for tests that wait for many."""
+
+import functools
+
+from agent import commands
+from agent.__main__ import main
+from agent.collect import Rounds
+
+commands.Rounds = functools.partial(Rounds, round_seconds=0.5, burst_pause_seconds=2.0)  # type: ignore[misc]
+main()
