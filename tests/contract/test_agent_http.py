@@ -2,9 +2,13 @@
 
 import contextlib
 import http.client
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -248,3 +252,27 @@ def test_a_wedged_agent_is_not_live(connection, monkeypatch):
     monkeypatch.setattr(routes, "_WEDGED_SECONDS", 0.0)
 
     assert 503 == ask(connection, "GET", "/livez")[0].status
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "said"),
+    [
+        (["report"], 0, '"overall_status": "unknown"'),
+        (["test"], 1, "overall: unknown"),
+        ([], 2, "cannot listen on"),  # the agent of this test has the address
+        (["serve"], 2, "cannot listen on"),
+        (["restart"], 1, "health-monitor.sh [serve|report|test]"),
+    ],
+)
+def test_health_monitor_does_as_its_users_type(address, words, exit_code, said):
+    variables = {
+        "LOCO_AGENT_LISTEN": f"{address[0]}:{address[1]}",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    script = Path(routes.__file__).with_name("health-monitor.sh")
+    done = subprocess.run(
+        [script, *words], env=os.environ | variables, capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert exit_code == done.returncode, done.stderr
+    assert said in done.stdout + done.stderr
