@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from dataclasses import dataclass
 
 import msgspec
 
@@ -16,7 +17,7 @@ from agent.checks.network import NetworkCheck
 from agent.checks.performance import PerformanceCheck
 from agent.checks.process import QemuProcess
 from agent.checks.qemu import QemuCheck
-from agent.checks.screen import ScreenCheck
+from agent.checks.screen import DUMP_PAUSE_RATIO, ScreenCheck
 from agent.checks.sessions import SessionsCheck
 from agent.checks.video import BURST_PAUSE_SECONDS, VideoCheck
 from agent.qmp import Qmp
@@ -42,25 +43,32 @@ ROUND_SECONDS = 3.0
 _WAIT_SECONDS = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often is measured: rounds, bursts, and dumps of the screen, whose pause is a multiple of what one takes."""
+
+    round_seconds: float = ROUND_SECONDS
+    burst_pause_seconds: float = BURST_PAUSE_SECONDS
+    dump_pause_ratio: float = DUMP_PAUSE_RATIO
+
+
 class Rounds:
     """All checks of one instance, run every 3 s; `report` is always the latest complete one and costs nothing.
 
     screen, clients: the two checks that the server also talks to.
-    round_seconds, burst_pause_seconds: for tests, which can't wait.
+    pace: another one is for tests, which can't wait.
     """
 
     def __init__(
         self,
         settings: Settings,
-        *,
-        round_seconds: float = ROUND_SECONDS,
-        burst_pause_seconds: float = BURST_PAUSE_SECONDS,
+        pace: Pace = Pace(),
     ) -> None:
         qmp = Qmp(settings.qmp_socket) if settings.qmp_socket else None
         process = QemuProcess(settings)
-        self.screen, self.clients = ScreenCheck(qmp), ClientsCheck()
-        video = VideoCheck(settings, qmp, pause_seconds=burst_pause_seconds)
-        self._settings, self._qmp, self._round_seconds = settings, qmp, round_seconds
+        self.screen, self.clients = ScreenCheck(qmp, pause_ratio=pace.dump_pause_ratio), ClientsCheck()
+        video = VideoCheck(settings, qmp, pause_seconds=pace.burst_pause_seconds)
+        self._settings, self._qmp, self._round_seconds = settings, qmp, pace.round_seconds
         self._qemu = QemuCheck(process, qmp)
         self._started_at = self._round_ended_at = time.monotonic()
         self._identity = Agent(

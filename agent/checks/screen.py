@@ -14,7 +14,7 @@ from agent.report import Screen, rfc3339
 
 # chosen: a screen frozen for 20 s must be known within 30 s, so dumps are 3 s apart while they are cheap;
 # a dump may take QEMU 1/300 of its time (720x400 took 2 ms), so a dear one waits, up to 15 s.
-_DUMP_PAUSE_RATIO = 300
+DUMP_PAUSE_RATIO = 300
 _MAX_PAUSE_SECONDS = 15.0
 
 # The number that QEMU knows our file by; the monitor is ours alone, so no one else takes it.
@@ -24,8 +24,8 @@ _FDSET = 7
 class ScreenCheck:
     """Pictures from QMP screendump, in memory that is handed to QEMU: no folder is shared, no disk written."""
 
-    def __init__(self, qmp: Qmp | None) -> None:
-        self._qmp = qmp
+    def __init__(self, qmp: Qmp | None, *, pause_ratio: float) -> None:
+        self._qmp, self._pause_ratio = qmp, pause_ratio
         self._file = _MemoryFile()
         self._handed_over_to = -1
         self._next_dump_at = 0.0
@@ -47,7 +47,7 @@ class ScreenCheck:
             checked_at = rfc3339(time.time())
             picture = parse_ppm(self._dump(self._qmp))
             now = time.monotonic()
-            self._next_dump_at = now + min((now - started_at) * _DUMP_PAUSE_RATIO, _MAX_PAUSE_SECONDS)
+            self._next_dump_at = now + min((now - started_at) * self._pause_ratio, _MAX_PAUSE_SECONDS)
             self._block = msgspec.structs.replace(self._judge(picture, now), checked_at=checked_at)
         return self._block
 

@@ -76,6 +76,7 @@ def test_the_sequence_grows_and_the_report_decodes(instance):
         assert "instance-0" == decode(answer.read()).agent.pod
 
 
+@pytest.mark.soak
 def test_an_agent_that_was_stopped_and_continued_goes_on(instance):
     before = instance.report()["agent"]
     instance.signal("agent", signal.SIGSTOP)

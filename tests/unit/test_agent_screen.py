@@ -30,7 +30,7 @@ class Monitor:
 
 def test_a_block_shown_again_carries_the_time_of_its_dump():
     monitor = Monitor()
-    check = ScreenCheck(monitor)
+    check = ScreenCheck(monitor, pause_ratio=300)
     first = check.measure()
     time.sleep(0.002)
     second = check.measure()
@@ -43,7 +43,7 @@ def test_a_block_shown_again_carries_the_time_of_its_dump():
 @pytest.mark.parametrize("change", [{"is_open": False}, {"connections": 2}])
 def test_a_qemu_that_has_gone_or_come_is_asked_at_once(change):
     monitor = Monitor()
-    check = ScreenCheck(monitor)
+    check = ScreenCheck(monitor, pause_ratio=300)
     check.measure()
     for name, value in change.items():
         setattr(monitor, name, value)
