@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100}
 
 
+log_level_option = click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+    envvar="LOCO_LOG_LEVEL",
+    show_envvar=True,
+    default="info",
+    help="Least level that is logged, as JSON lines on stderr.",
+)
+
+
 class LazyGroup(click.Group):
     """A group whose commands are `module:attribute` strings, imported only when called or asked for help."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from agent.collect import Rounds
-from agent.commandline import start_logging
+from agent.commandline import log_level_option, start_logging
 from agent.routes import Routes
 from agent.server import Server
 from agent.settings import Settings, setting_options
@@ -30,13 +30,7 @@ class ListenFailed(click.ClickException):
 
 @click.command()
 @setting_options
-@click.option(
-    "--log-level",
-    envvar="LOCO_LOG_LEVEL",
-    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
-    default="info",
-    help="Log from this level on.",
-)
+@log_level_option
 def serve(log_level: str, **values: Any) -> None:  # noqa: ANN401 - the fields of Settings
     """Measure the instance in rounds and serve the report until SIGTERM or Ctrl-C.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import datetime
+
+from agent import report
 
 
 def now_ms() -> int:
@@ -13,7 +15,7 @@ def now_ms() -> int:
 
 def rfc3339(at_ms: int) -> str:
     """Return `2026-11-24T20:07:43.125Z`."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return report.rfc3339(at_ms / 1000)
 
 
 def rfc3339_or_none(at_ms: int | None) -> str | None:

@@ -19,6 +19,7 @@ from api.snapshot import Snapshot
 from api.views import history as past
 from api.views import instances, quality
 from jobs.errors import JobError
+from jobs.health.model import InstanceKey
 from jobs.store import reader
 
 Found = TypeVar("Found")
@@ -141,6 +142,11 @@ def _picture(call: Call) -> Answer:
     return Answer(screen.png, "image/png", observed_at_ms=screen.taken_at_ms)
 
 
+def _public_ids(call: Call) -> dict[InstanceKey, str]:
+    """Return what people call each instance that the inventory still names."""
+    return {instance.key: public_id for public_id, instance in call.snapshot.instances.items()}
+
+
 def _incidents(call: Call) -> Answer:
     """Answer with incidents, the newest first; `before` is the id of the last one seen."""
     values = query.read_query(call.query, ("instance", "state", "limit", "before"))
@@ -154,7 +160,7 @@ def _incidents(call: Call) -> Answer:
             connection, key=key, only_open=only_open, limit=limit, before=values.get("before")
         )
     )
-    ids = {instance.key: public_id for public_id, instance in call.snapshot.instances.items()}
+    ids = _public_ids(call)
     return json_answer([past.incident(ids.get(one.key), one) for one in found])
 
 
@@ -163,7 +169,7 @@ def _incident(call: Call) -> Answer:
     found = call.ask(lambda connection: reader.incident(connection, call.id))
     if found is None:
         raise not_found(ProblemReason.UNKNOWN_INCIDENT, f"no incident has the id {echo(call.id)}")
-    ids = {instance.key: public_id for public_id, instance in call.snapshot.instances.items()}
+    ids = _public_ids(call)
     return json_answer(past.incident(ids.get(found.key), found))
 
 

@@ -16,7 +16,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, create_server
 from waitress.task import ErrorTask
 
-from agent.commandline import CONTEXT_SETTINGS, start_logging
+from agent.commandline import CONTEXT_SETTINGS, log_level_option, start_logging
 from api.app import Application
 from api.follower import Follower
 from api.instants import now_ms
@@ -83,14 +83,7 @@ def _address(_: click.Context, __: click.Parameter, value: str) -> tuple[str, in
     default="127.0.0.1:3000",
     help="Where to listen; port 0 takes a free one and logs it.",
 )
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
-    envvar="LOCO_LOG_LEVEL",
-    show_envvar=True,
-    default="info",
-    help="Least level that is logged, as JSON lines on stderr.",
-)
+@log_level_option
 def serve(*, store: Path, listen: tuple[str, int], log_level: str) -> None:
     """Serve what the store knows, read-only, over HTTP.
 

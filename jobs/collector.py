@@ -198,8 +198,7 @@ class Collector:
             self._revision = reader.revision(connection)
         self._fleet.update(seen.watched)
         for row in seen.rows:
-            if row.change:
-                _log_change(row)
+            _log_change(row)
 
 
 def _hung(watched: Watched) -> bool:
@@ -207,7 +206,7 @@ def _hung(watched: Watched) -> bool:
 
 
 def _log_change(row: TickRow) -> None:
-    """Log one line about an incident that opened, moved or closed."""
+    """Log one line where an incident opened, moved or closed."""
     if row.change:
         incident = row.change.incident
         logger.info(

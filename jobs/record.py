@@ -42,7 +42,7 @@ class Record:
         """How long the run has lived."""
         return self._clock.monotonic() - self._began_at
 
-    def note_tick(self, *, instances: int, duration_seconds: float, problem: str | None) -> None:
+    def note_tick(self, *, instances: int | None, duration_seconds: float, problem: str | None) -> None:
         """Note one tick, inside its transaction."""
         tick_run(
             self._connection,
@@ -54,10 +54,14 @@ class Record:
         )
         self._ticks += 1
 
-    def end(self, outcome: Outcome, problem: str | None) -> None:
-        """Note how the run ended, and log it even when the store refuses."""
+    def note_end(self, outcome: Outcome, problem: str | None) -> None:
+        """Note how the run ended, unless the store refuses that too."""
         with suppress(StoreError), transaction(self._connection):
             end_run(self._connection, self._id, at_ms=self._clock.wall_ms(), outcome=outcome, problem=problem)
+
+    def end(self, outcome: Outcome, problem: str | None, **counts: int) -> None:
+        """Note how the run ended, and log it with what it counted."""
+        self.note_end(outcome, problem)
         extra = {
             "command": self._command,
             "run": self._id,
@@ -65,5 +69,6 @@ class Record:
             "ticks": self._ticks,
             "seconds": round(self.seconds, 1),
             "problem": problem,
+            **counts,
         }
         logger.log(logging.ERROR if outcome is Outcome.FAILED else logging.INFO, "run finished", extra=extra)

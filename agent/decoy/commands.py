@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from agent.commandline import CONTEXT_SETTINGS, start_logging
+from agent.commandline import CONTEXT_SETTINGS, log_level_option, start_logging
 from agent.decoy import instance, running
 from agent.decoy.faults import FAULTS, cause
 from agent.decoy.folder import Record, default_directory, folder_of
@@ -33,14 +33,7 @@ def decoy() -> None:
 @decoy.command()
 @_id
 @_dir
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
-    envvar="LOCO_LOG_LEVEL",
-    show_envvar=True,
-    default="info",
-    help="Least level that is logged, as JSON lines on stderr.",
-)
+@log_level_option
 def run(decoy_id: str, directory: Path, log_level: str) -> None:
     """Run a decoy until Ctrl-C: QEMU, PulseAudio, bridge and tap, and the agent.
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-import secrets
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import click
 
-from agent.commandline import start_logging
+from agent.commandline import log_level_option, start_logging
 from jobs.clock import Clock
-from jobs.commands.options import log_level_option, store_option
+from jobs.commands.options import store_option
 from jobs.errors import StoreCorrupt, StoreError
 from jobs.holder import own_name
+from jobs.record import Outcome, Record
 from jobs.store.backup import back_up
 from jobs.store.connection import open_store, transaction
 from jobs.store.retention import apply_retention
-from jobs.store.writer import end_run, start_run, tick_run
-
-logger = logging.getLogger(__name__)
 
 
 @click.command()
@@ -36,30 +32,16 @@ def compact(*, store: Path, log_level: str) -> None:
     """
     start_logging(log_level)
     clock = Clock()
-    began_at = clock.monotonic()
     with closing(open_store(store)) as connection:
-        run = _start(connection, clock)
+        record = Record(connection, "compact", own_name(), clock)
         try:
             counts = _upkeep(connection, store, at_ms=clock.wall_ms())
+            with transaction(connection):
+                record.note_tick(instances=None, duration_seconds=record.seconds, problem=None)
         except StoreError as error:
-            # The store that just failed may refuse this too; the error itself says enough.
-            with suppress(StoreError), transaction(connection):
-                end_run(connection, run, at_ms=clock.wall_ms(), outcome="failed", problem=str(error))
+            record.note_end(Outcome.FAILED, str(error))  # and no closing line: the error itself says enough
             raise
-        seconds = clock.monotonic() - began_at
-        with transaction(connection):
-            tick_run(connection, run, at_ms=clock.wall_ms(), instances=None, duration_seconds=seconds, problem=None)
-            end_run(connection, run, at_ms=clock.wall_ms(), outcome="done")
-    fields = {"command": "compact", "run": run, "outcome": "done", "seconds": round(seconds, 1)}
-    logger.info("run finished", extra={**fields, **counts})
-
-
-def _start(connection: sqlite3.Connection, clock: Clock) -> str:
-    """Note that a run began; return its id."""
-    run = secrets.token_hex(8)
-    with transaction(connection):
-        start_run(connection, run, command="compact", holder=own_name(), at_ms=clock.wall_ms())
-    return run
+        record.end(Outcome.DONE, None, **counts)
 
 
 def _upkeep(connection: sqlite3.Connection, store: Path, *, at_ms: int) -> dict[str, int]:

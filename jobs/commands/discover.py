@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from jobs.commands.options import window_options
+from jobs.commands.options import instances_option, window_options
 from jobs.errors import ConfigError
 from jobs.inventory import parse_inventory, read_inventory
 from jobs.schedule import WindowSettings
@@ -26,14 +26,7 @@ _INVENTORY = Beat("inventory", 30, is_tick=True)
 
 
 @click.command(short_help="Keep the inventory up to date.")
-@click.option(
-    "--instances",
-    type=click.Path(dir_okay=False, path_type=Path),
-    envvar="LOCO_INSTANCES",
-    show_envvar=True,
-    required=True,
-    help="The inventory: a JSON array of instances.",
-)
+@instances_option
 @window_options
 def discover(*, instances: Path, settings: WindowSettings) -> int:
     """Read the instances file every 30 s into the store; a broken one leaves the last good inventory.

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from agent.commandline import start_logging
+from agent.commandline import log_level_option, start_logging
 from jobs.children import Child, start_child, stop_children
-from jobs.commands.options import log_level_option, store_option
+from jobs.commands.options import instances_option, store_option
 from jobs.schedule import DEFAULT_WINDOW_SECONDS
 
 logger = logging.getLogger(__name__)
@@ -35,14 +35,7 @@ _COMPACT_DELAY_SECONDS = 60
 
 
 @click.command(short_help="Run all commands on this machine, without a cluster.")
-@click.option(
-    "--instances",
-    type=click.Path(dir_okay=False, path_type=Path),
-    envvar="LOCO_INSTANCES",
-    show_envvar=True,
-    required=True,
-    help="The inventory: a JSON array of instances.",
-)
+@instances_option
 @store_option
 @click.option(
     "--window",

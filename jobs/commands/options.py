@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from agent.commandline import start_logging
+from agent.commandline import log_level_option, start_logging
 from jobs.errors import ConfigError
 from jobs.health.policy import Policy, parse_policy
 from jobs.schedule import WindowSettings, window_seconds
@@ -22,13 +22,13 @@ store_option = click.option(
     help="The SQLite file; made if it isn't there.",
 )
 
-log_level_option = click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
-    envvar="LOCO_LOG_LEVEL",
+instances_option = click.option(
+    "--instances",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="LOCO_INSTANCES",
     show_envvar=True,
-    default="info",
-    help="Least level that is logged, as JSON lines on stderr.",
+    required=True,
+    help="The inventory: a JSON array of instances.",
 )
 
 
