@@ -50,7 +50,9 @@ def _latest(settings: Settings) -> HealthReport:
     try:
         connection.request("GET", "/health")
         return decode(connection.getresponse().read())
-    except (OSError, http.client.HTTPException, ReportInvalid):
+    except (OSError, http.client.HTTPException, ReportInvalid) as error:
+        cause = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        click.echo(f"no agent answers at {host}:{port} ({cause}); this machine is measured for 7 s instead", err=True)
         rounds = Rounds(settings)
         rounds.open()
         time.sleep(_OWN_SECONDS)

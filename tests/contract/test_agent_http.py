@@ -276,3 +276,15 @@ def test_health_monitor_does_as_its_users_type(address, words, exit_code, said):
 
     assert exit_code == done.returncode, done.stderr
     assert said in done.stdout + done.stderr
+
+
+def test_a_report_of_this_machine_is_never_taken_for_that_of_a_silent_address():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    words = ["-m", "agent", "report", "--listen", f"127.0.0.1:{port}", "--qmp-socket", "", "--bridge", "", "--tap", ""]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=60, check=True)
+
+    assert (
+        f"no agent answers at 127.0.0.1:{port} (Connection refused); this machine is measured for 7 s instead\n"
+        == done.stderr
+    )
