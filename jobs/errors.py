@@ -3,6 +3,11 @@
 JobError                 1   our own broken promise
 ├── ConfigError          2   a setting or a file that a person must mend
 ├── Superseded           0   another run holds the baton; this one has written nothing and leaves
+├── ClusterError        75   EX_TEMPFAIL: the API server can't be asked now; the next run tries again
+│   ├── Forbidden            403: a right is missing
+│   ├── NotFound             404
+│   ├── Conflict             409: the name is taken
+│   └── Gone                 410: that version is too old, list anew
 └── StoreError          75   EX_TEMPFAIL: the next run tries again
     ├── StoreLocked          another connection held the file past the busy timeout
     ├── StoreFull            no space left, or over quota
@@ -33,6 +38,28 @@ class Superseded(JobError):
     """Another run holds the baton."""
 
     exit_code = 0
+
+
+class ClusterError(JobError):
+    """The API server can't be asked now, or refuses; the next run tries again."""
+
+    exit_code = os.EX_TEMPFAIL
+
+
+class Forbidden(ClusterError):
+    """403: a right is missing."""
+
+
+class NotFound(ClusterError):
+    """404: there is no such object."""
+
+
+class Conflict(ClusterError):
+    """409: the name is taken, or the object has moved on."""
+
+
+class Gone(ClusterError):
+    """410: that resource version or page is too old; list anew."""
 
 
 class StoreError(JobError):

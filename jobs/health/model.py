@@ -35,6 +35,33 @@ class FailureClass(StrEnum):
     MIXED = "mixed"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """What Kubernetes said of an instance's pod when discovery last looked.
+
+    phase: Pending, Running, Succeeded, Failed, Unknown; Missing while a StatefulSet wants a pod that isn't there.
+    reason: the pod's own word for what keeps it from serving (ImagePullBackOff, CrashLoopBackOff, Terminating,
+    Evicted, ...), empty where it runs; detail: its sentence, at most 200 characters.
+    since_ms: when that state began, restarts: of its containers, node, images, statefulset: None where not told.
+    off_reason, off_until_ms: set where the pod's annotations say that it is not to be watched.
+    """
+
+    namespace: str
+    name: str
+    phase: str
+    reason: str = ""
+    detail: str = ""
+    since_ms: int | None = None
+    is_ready: bool | None = None
+    restarts: int | None = None
+    node: str | None = None
+    node_problem: str | None = None
+    images: tuple[str, ...] = ()
+    statefulset: str | None = None
+    off_reason: str | None = None
+    off_until_ms: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Instance:
     """One monitored instance as the inventory knows it.
@@ -42,6 +69,7 @@ class Instance:
     public_id: what people and URLs call it. health_url: full URL of the report. vnc_address: (host, port) or None
     where no VNC is offered. uid: the pod uid that a report must carry, None where the inventory knows none.
     expect_*_seconds: longest stillness or silence that is normal here; None means that neither is ever a fault.
+    pod: None for an instance that a file names.
     fields: the inventory's own entry, unknown fields kept, as the seed's front end reads it.
     """
 
@@ -55,6 +83,7 @@ class Instance:
     expect_motion_seconds: float | None = None
     expect_sound_seconds: float | None = None
     source: str = "static"
+    pod: Pod | None = None
     fields: dict[str, Any] = field(default_factory=dict)
 
     @property

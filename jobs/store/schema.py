@@ -159,6 +159,31 @@ CREATE TABLE totals (                 -- counters that only grow; retention neve
 INSERT INTO totals (name, value) VALUES ('revision', 0);
 """
 
+CLUSTER_TABLES = """
+CREATE TABLE discovery (              -- how the inventory was found; one row, none before the first
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    mode TEXT NOT NULL,               -- kubernetes, static, kept: the last good inventory of a cluster that is silent
+    listed_at_ms INTEGER,             -- when the cluster was last listed whole, NULL before the first
+    detail TEXT NOT NULL              -- JSON of jobs.store.discovery.Detail
+) STRICT;
+
+CREATE TABLE outbox (                 -- what is to be told outside, until it was
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,               -- incident-opened, incident-closed
+    subject TEXT NOT NULL,            -- id of the incident
+    key TEXT NOT NULL,                -- instance key
+    message TEXT NOT NULL,            -- JSON of jobs.store.outbox.Message
+    created_at_ms INTEGER NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    due_at_ms INTEGER NOT NULL,       -- not before
+    ended_at_ms INTEGER,              -- NULL while it waits
+    outcome TEXT,                     -- sent, given-up
+    problem TEXT,                     -- of the last try
+    UNIQUE (kind, subject)
+) STRICT;
+CREATE INDEX outbox_due ON outbox (due_at_ms) WHERE ended_at_ms IS NULL;
+"""
+
 migrations = Migrations("loco")
 
 
@@ -166,6 +191,12 @@ migrations = Migrations("loco")
 def tables(database: Database) -> None:
     """Make the first version's tables."""
     run_script(database.conn, TABLES)
+
+
+@migrations()
+def cluster_tables(database: Database) -> None:
+    """Make the tables of discovery in a cluster and of what is told outside."""
+    run_script(database.conn, CLUSTER_TABLES)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

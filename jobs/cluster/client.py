@@ -1,0 +1,193 @@
+"""The API server, through the official client's `ApiClient` alone; its models are never imported (decisions/0002)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Self, TypeAlias
+
+from kubernetes.client.api_client import ApiClient
+from kubernetes.client.configuration import Configuration
+from kubernetes.client.exceptions import ApiException, OpenApiException
+from kubernetes.config import ConfigException
+from kubernetes.config.incluster_config import load_incluster_config
+from kubernetes.config.kube_config import load_kube_config
+from urllib3.exceptions import HTTPError
+
+from jobs.errors import ClusterError, Conflict, Forbidden, Gone, NotFound
+
+Object: TypeAlias = dict[str, Any]
+"""One Kubernetes object, or a list of them, as its JSON says it."""
+
+# chosen: an API server that is well answers a page of 500 pods within a second.
+CONNECT_SECONDS = 3.0
+READ_SECONDS = 10.0
+
+# Kubernetes docs, "Retrieving large results sets in chunks": kubectl's own page size.
+PAGE_LIMIT = 500
+
+_ERRORS = {403: Forbidden, 404: NotFound, 409: Conflict, 410: Gone}
+
+
+class ClusterClient:
+    """One connection pool to one API server.
+
+    Every call raises ClusterError, or its subclass for 403, 404, 409 and 410, as one sentence.
+    """
+
+    def __init__(self, configuration: Configuration | None = None) -> None:
+        self._api = ApiClient(configuration or _configuration())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._api.rest_client.close()
+
+    def get(self, path: str, query: Mapping[str, object] | None = None) -> Object:
+        """Return one object. path: from the root, such as `/api/v1/namespaces/loco/pods/loco-emulator-0`."""
+        return self._json("GET", path, query)
+
+    def pages(self, path: str, query: Mapping[str, object] | None = None) -> Iterator[Object]:
+        """Yield the pages of a list; a list that expires between two pages raises Gone."""
+        asked: dict[str, object] = {**(query or {}), "limit": PAGE_LIMIT}
+        while True:
+            page = self.get(path, asked)
+            yield page
+            token = page.get("metadata", {}).get("continue")
+            if not token:
+                return
+            asked["continue"] = token
+
+    def create(self, path: str, body: Object) -> Object:
+        """Create an object in the collection at `path`. Raises: Conflict when its name is taken."""
+        return self._json("POST", path, body=body)
+
+    def apply(self, path: str, body: Object, *, manager: str) -> Object:
+        """Make the object at `path` say `body`, by server-side apply; fields of other managers are taken over."""
+        return self._json(
+            "PATCH",
+            path,
+            {"fieldManager": manager, "force": "true"},
+            body=body,
+            content_type="application/apply-patch+yaml",
+        )
+
+    def watch(self, path: str, query: Mapping[str, object], *, silence_seconds: float) -> Iterator[Object]:
+        """Yield watch events until the server ends the stream. silence_seconds: longest wait for one; then ClusterError.
+
+        An event of type ERROR is raised as the error that it carries; 410 is Gone.
+        """
+        response = self._call("GET", path, {**query, "watch": "true"}, read_seconds=silence_seconds)
+        try:
+            for line in _lines(response.response):
+                event = _decode(line, path)
+                if event.get("type") == "ERROR":
+                    status = event.get("object", {})
+                    raise _error(status.get("code"), f"watch {path}", status.get("message", ""))
+                yield event
+        except (HTTPError, OSError) as error:
+            raise ClusterError(f"watch {path} broke off: {_cause(error)}") from error
+        finally:
+            with suppress(HTTPError, OSError):
+                response.response.close()
+
+    def _json(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, object] | None = None,
+        body: Object | None = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        response = self._call(method, path, query, body=body, content_type=content_type)
+        try:
+            return _decode(response.read(), path)
+        except (HTTPError, OSError) as error:
+            raise ClusterError(f"{method} {path} broke off: {_cause(error)}") from error
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, object] | None = None,
+        *,
+        body: Object | None = None,
+        content_type: str = "application/json",
+        read_seconds: float = READ_SECONDS,
+    ) -> Any:  # noqa: ANN401 - the client's own response
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        try:
+            request = self._api.param_serialize(
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = self._api.call_api(*request, _request_timeout=(CONNECT_SECONDS, read_seconds))
+            if not 200 <= response.status < 300:
+                text = response.read()
+                raise _error(response.status, f"{method} {path}", _message(text))
+        except ApiException as error:
+            raise _error(error.status, f"{method} {path}", _message(error.body)) from error
+        except (OpenApiException, HTTPError, OSError) as error:
+            raise ClusterError(f"{method} {path} failed: {_cause(error)}") from error
+        return response
+
+
+def _configuration() -> Configuration:
+    """Return the pod's service account, or outside of a pod the kubeconfig."""
+    configuration = Configuration()
+    try:
+        try:
+            load_incluster_config(client_configuration=configuration)
+        except ConfigException:
+            load_kube_config(client_configuration=configuration)
+    except (ConfigException, OSError) as error:
+        raise ClusterError(
+            f"no way to the Kubernetes API: neither a service account nor a kubeconfig ({_cause(error)})"
+        ) from error
+    configuration.retries = False  # the next beat is our retry, and it says what happened
+    return configuration
+
+
+def _lines(response: Any) -> Iterator[bytes]:  # noqa: ANN401 - urllib3's response
+    """Yield whole lines of a stream; a last one that was cut off is dropped, the next list makes up for it."""
+    rest = b""
+    for chunk in response.stream(None, decode_content=True):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from (line for line in lines if line.strip())
+
+
+def _decode(text: bytes, path: str) -> Object:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ClusterError(f"{path} answered something that is not JSON: {text[:80]!r}") from error
+    if not isinstance(value, dict):
+        raise ClusterError(f"{path} answered JSON that is no object: {text[:80]!r}")
+    return value
+
+
+def _error(status: int | None, request: str, message: str) -> ClusterError:
+    kind = _ERRORS.get(status or 0, ClusterError)
+    return kind(f"{request} answered {status}: {message}")
+
+
+def _message(body: object) -> str:
+    """Return the sentence of a Status object, or the start of whatever it is."""
+    text = body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
+    with suppress(ValueError, AttributeError):
+        text = json.loads(text).get("message") or text
+    return text[:300]
+
+
+def _cause(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:300]
