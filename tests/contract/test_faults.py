@@ -6,33 +6,14 @@ import time
 import urllib.request
 
 import pytest
+from decoy_faults import FAULTS, is_seen
 from PIL import Image
 from stack import Stack, told, until
 
 pytestmark = [pytest.mark.decoy, pytest.mark.timeout(400)]
 
-# fault -> (verdicts, class, reasons of which one must be named, seconds allowed); the issue's own figures
-FAULTS = {
-    "kill-qemu": ({"unhealthy", "degraded"}, "qemu", {"QemuDead", "QemuRestarted"}, 20),
-    "stop-qemu": ({"unhealthy"}, "qemu", {"QemuStuck"}, 20),
-    "kill-audio": ({"unhealthy", "degraded"}, "qemu", {"AudioServerDown", "AudioStreamLost", "AudioRestarted"}, 35),
-    "mute": ({"unhealthy", "degraded"}, "qemu", {"AudioMuted"}, 35),
-    "tap-down": ({"unhealthy", "degraded"}, "network", {"TapDown"}, 35),
-    "bridge-down": ({"unhealthy", "degraded"}, "network", {"BridgeDown"}, 35),
-    "pause": ({"degraded"}, "none", {"PausedByOperator"}, 35),
-    "freeze": ({"unhealthy", "degraded"}, "qemu", {"ScreenFrozen"}, 45),
-    "halt": ({"unhealthy", "degraded"}, "qemu", {"ScreenFrozen"}, 45),
-    "blank": ({"unhealthy", "degraded"}, "qemu", {"ScreenBlank"}, 45),
-    "blue": ({"unhealthy", "degraded"}, "qemu", {"ScreenSingleColour"}, 45),
-}
 HEAL_SECONDS = 90
 SHORT = ("stop-qemu", "tap-down", "pause", "blue")
-
-
-def seen(one: dict, fault: str) -> bool:
-    verdicts, failure_class, codes, _ = FAULTS[fault]
-    named = codes & {reason["code"] for reason in one["reasons"]}
-    return one["overallStatus"] in verdicts and one["failureType"] == failure_class and bool(named)
 
 
 def cause_all_and_watch(stack: Stack, faults) -> dict[str, float]:
@@ -46,7 +27,7 @@ def cause_all_and_watch(stack: Stack, faults) -> dict[str, float]:
     def all_seen() -> bool:
         fleet = stack.deep_health()
         for fault in set(faults) - set(seconds):
-            if seen(fleet[fault], fault):
+            if is_seen(fleet[fault], fault):
                 seconds[fault] = time.monotonic() - caused_at[fault]
         return set(seconds) == set(faults)
 

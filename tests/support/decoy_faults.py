@@ -1,4 +1,7 @@
-"""What a real agent reported while each fault of the decoy lasted (KVM, 2026-11-24), and what is to be said of it."""
+"""The faults of the decoy: how soon each must be told as what, and what a real agent reported of it.
+
+The reports were recorded from an agent beside QEMU under KVM on 2026-11-24.
+"""
 
 from pathlib import Path
 
@@ -22,6 +25,28 @@ DECOY_FAULTS = {
     "blank": ("ok", ("unhealthy", "qemu", ["ScreenBlank"])),
     "blue": ("ok", ("unhealthy", "qemu", ["ScreenSingleColour"])),
 }
+
+# fault -> (verdicts, class, reasons of which one must be named, seconds allowed); the issue's own figures
+FAULTS = {
+    "kill-qemu": ({"unhealthy", "degraded"}, "qemu", {"QemuDead", "QemuRestarted"}, 20),
+    "stop-qemu": ({"unhealthy"}, "qemu", {"QemuStuck"}, 20),
+    "kill-audio": ({"unhealthy", "degraded"}, "qemu", {"AudioServerDown", "AudioStreamLost", "AudioRestarted"}, 35),
+    "mute": ({"unhealthy", "degraded"}, "qemu", {"AudioMuted"}, 35),
+    "tap-down": ({"unhealthy", "degraded"}, "network", {"TapDown"}, 35),
+    "bridge-down": ({"unhealthy", "degraded"}, "network", {"BridgeDown"}, 35),
+    "pause": ({"degraded"}, "none", {"PausedByOperator"}, 35),
+    "freeze": ({"unhealthy", "degraded"}, "qemu", {"ScreenFrozen"}, 45),
+    "halt": ({"unhealthy", "degraded"}, "qemu", {"ScreenFrozen"}, 45),
+    "blank": ({"unhealthy", "degraded"}, "qemu", {"ScreenBlank"}, 45),
+    "blue": ({"unhealthy", "degraded"}, "qemu", {"ScreenSingleColour"}, 45),
+}
+
+
+def is_seen(one: dict, fault: str) -> bool:
+    """Tell whether one instance's deep health names the fault."""
+    verdicts, failure_class, codes, _ = FAULTS[fault]
+    named = codes & {reason["code"] for reason in one["reasons"]}
+    return one["overallStatus"] in verdicts and one["failureType"] == failure_class and bool(named)
 
 
 def recorded(name: str) -> HealthReport:

@@ -1,0 +1,120 @@
+"""From a real fault in a decoy's pod to its class and reason in deep-health, and back to healthy."""
+
+import json
+import time
+
+import pytest
+from decoy_faults import FAULTS, is_seen
+from deployment import INSTANCES
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+
+HEAL_SECONDS = 90
+
+# As a streaming page posts them; the limits are those of docs/reasons.md.
+BAD_STREAM = {"id": "browser", "packetLoss": 0.4, "jitter": 0.5, "frameRate": 1}
+
+# One a class, in three pods at once; `make soak` causes the rest.
+SHORT = {"loco-emulator-0": "tap-down", "loco-emulator-1": "stop-qemu", "loco-emulator-2": "blank"}
+LONG = [
+    {"loco-emulator-0": "kill-qemu", "loco-emulator-1": "kill-audio", "loco-emulator-2": "mute"},
+    {"loco-emulator-0": "bridge-down", "loco-emulator-1": "pause", "loco-emulator-2": "freeze"},
+    {"loco-emulator-0": "halt", "loco-emulator-1": "blue", "loco-emulator-2": "tap-down"},
+]
+
+
+def instance_of(pod: str) -> str:
+    return f"instance-{pod.rpartition('-')[2]}"
+
+
+def cause_and_watch(deployment, faults: dict[str, str]) -> dict[str, float]:
+    """Cause one fault a pod; return the seconds until each was told."""
+    caused_at = {}
+    for pod, fault in faults.items():
+        deployment.decoy(pod, "fault", fault)
+        caused_at[pod] = time.monotonic()
+    seconds: dict[str, float] = {}
+
+    def all_seen() -> bool:
+        fleet = deployment.deep_health()
+        for pod, fault in faults.items():
+            one = fleet.get(instance_of(pod))
+            if pod not in seconds and one and is_seen(one, fault):
+                seconds[pod] = round(time.monotonic() - caused_at[pod], 1)
+        return set(seconds) == set(faults)
+
+    allowed = max(FAULTS[fault][3] for fault in faults.values()) + 5
+    deployment.kube.wait_until(all_seen, allowed, "every fault to be told", told=deployment.told)
+    return {faults[pod]: took for pod, took in seconds.items()}
+
+
+def drill(deployment, faults: dict[str, str]) -> None:
+    """Cause, see in time, heal, and see healthy again."""
+    deployment.wait_healthy(HEAL_SECONDS)
+    try:
+        seconds = cause_and_watch(deployment, faults)
+    finally:
+        for pod in faults:
+            deployment.decoy(pod, "heal")
+    healed_at = time.monotonic()
+    deployment.wait_healthy(HEAL_SECONDS)
+    healthy_seconds = time.monotonic() - healed_at
+    print(f"\nseconds to be told: {seconds}; to be healthy after heal: {healthy_seconds:.1f}")
+
+    assert {} == {fault: took for fault, took in seconds.items() if took > FAULTS[fault][3]}
+
+
+def test_one_fault_a_layer_is_told_in_time_and_gone_after_heal(deployment):
+    drill(deployment, SHORT)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("faults", LONG, ids=lambda faults: "-".join(faults.values()))
+def test_every_fault_is_told_in_time_and_gone_after_heal(deployment, faults):
+    drill(deployment, faults)
+
+
+def test_a_stream_that_browsers_complain_of_is_class_client(deployment):
+    deployment.wait_healthy(HEAL_SECONDS)
+    program = (
+        "import sys, time, urllib.request\n"
+        "for _ in range(30):\n"
+        "    urllib.request.urlopen(urllib.request.Request('http://127.0.0.1:8080/client-stats', sys.argv[1].encode(),"
+        " {'Content-Type': 'application/json'})).close()\n"
+        "    time.sleep(1)\n"
+    )
+    posting = deployment.kube.start(
+        "exec", "-n", INSTANCES, "loco-emulator-1", "--", "python", "-c", program, json.dumps(BAD_STREAM)
+    )
+    try:
+        one = deployment.kube.wait_until(
+            lambda: (
+                (found := deployment.deep_health().get("instance-1")) and found["failureType"] == "client" and found
+            ),
+            45,
+            "the client layer to be blamed",
+            told=deployment.told,
+        )
+    finally:
+        posting.wait(60)
+
+    assert "healthy" != one["overallStatus"]
+
+
+def test_a_deleted_pod_comes_back_under_its_id_with_a_new_uid_and_without_an_incident(deployment):
+    before = deployment.wait_healthy(HEAL_SECONDS)
+    old_uid, incidents = deployment.uid("loco-emulator-2"), deployment.get("/api/incidents")
+    deployment.kube("delete", "pod", "-n", INSTANCES, "loco-emulator-2", "--wait=false")
+    always_listed = []
+
+    def is_back() -> bool:
+        fleet = deployment.deep_health()
+        always_listed.append(sorted(fleet) == sorted(before))
+        told_uid = fleet.get("instance-2", {}).get("kubernetes", {}).get("uid")
+        return told_uid not in (None, old_uid) and fleet["instance-2"]["overallStatus"] == "healthy"
+
+    deployment.kube.wait_until(is_back, 120, "instance-2 to be back", told=deployment.told)
+
+    assert all(always_listed)
+    assert deployment.uid("loco-emulator-2") == deployment.deep_health()["instance-2"]["kubernetes"]["uid"]
+    assert incidents == deployment.get("/api/incidents")

@@ -1,0 +1,69 @@
+"""Every command of docs/troubleshooting.md, run as it stands there."""
+
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
+
+# The left column of the table is the old pages'; `make test` runs this test.
+COMMANDS = sorted(
+    {
+        command
+        for line in PAGE.splitlines()
+        for command in re.findall(
+            r"`((?:kubectl|NAMESPACE=)[^`]*)`", line.rpartition("` | ")[2] if line.startswith("| `") else line
+        )
+    }
+)
+
+
+def run(command: str, deployment) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"KUBECONFIG": str(deployment.kube.kubeconfig), "PATH": deployment.kube.path}
+    return subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.mark.parametrize("command", [one for one in COMMANDS if "port-forward" not in one])
+def test_a_command_of_the_page_works(command, deployment):
+    deployment.wait_healthy(90)
+    deployment.kube.try_("delete", "job", "-n", "loco-health", "once", "--ignore-not-found")
+    done = run(command, deployment)
+    deployment.kube.try_("delete", "job", "-n", "loco-health", "once", "--ignore-not-found")
+
+    assert (0, True) == (done.returncode, bool(done.stdout.strip())), done.stderr
+
+
+def test_the_report_is_there_behind_a_port_forward(deployment):
+    [command] = [one for one in COMMANDS if "port-forward" in one]
+    environment = os.environ | {"KUBECONFIG": str(deployment.kube.kubeconfig), "PATH": deployment.kube.path}
+    command = command.replace("8080:8080", ":8080")  # 8080 may be taken on the machine of the tests
+    with subprocess.Popen(
+        ["bash", "-c", f"exec {command}"], env=environment, stdout=subprocess.PIPE, text=True
+    ) as forward:
+        try:
+            port = re.search(r"127\.0\.0\.1:(\d+)", forward.stdout.readline())[1]
+            time.sleep(0)
+            answer = subprocess.run(
+                ["curl", "-fsS", f"http://127.0.0.1:{port}/health"],
+                capture_output=True,
+                text=True,
+                timeout=20,
+                check=True,
+            )
+        finally:
+            forward.terminate()
+
+    assert '"qemu_healthy"' in answer.stdout
+
+
+def test_the_page_has_commands():
+    assert len(COMMANDS) > 15
