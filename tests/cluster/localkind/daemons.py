@@ -1,0 +1,72 @@
+"""Start a program inside a node, and wait for what it should bring about."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from localkind import binaries, cgroups, needs
+from localkind.errors import LocalkindError
+from localkind.layout import Node
+
+POLL_SECONDS = 0.1
+LOG_LINES_SHOWN = 3
+
+# The shell enters the cgroups before it becomes the program, so no process is ever outside.
+_ENTER = 'while [ "$1" != -- ]; do echo $$ >"$1" || exit; shift; done; shift; exec "$@"'
+
+
+def start(node: Node, program: str | Path, *args: str | Path) -> None:
+    """Start the program in the node's network namespace, with its log and pid in the node's folder.
+
+    It gets none of our own stdin, stdout and stderr: who called us may wait for their end.
+    """
+    name = Path(program).stem
+    inside = ["nsenter", f"--net=/run/netns/{node.netns}", *_command(program), *map(str, args)]
+    entrances = map(str, cgroups.entrances(f"{node.cluster.cgroup}/daemons"))
+    with log_of(node, name).open("ab") as log:
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", _ENTER, name, *entrances, "--", *inside],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+            env=_environment(),
+        )
+    (node.folder / f"{name}.pid").write_text(f"{process.pid}\n")
+
+
+def log_of(node: Node, name: str) -> Path:
+    """Return the log of one of the node's programs."""
+    return node.folder / f"{name}.log"
+
+
+def until(condition: Callable[[], bool], *, seconds: float, node: Node, name: str) -> None:
+    """Wait for the condition, or raise with the last words of the program that should have brought it about."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            log = log_of(node, name)
+            last = (
+                " | ".join(log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:])
+                if log.exists()
+                else "nothing"
+            )
+            raise LocalkindError(
+                f"{name} on {node.name} did not come up in {seconds:.0f} s; its log {log} ends: {last}"
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _command(program: str | Path) -> list[str]:
+    if Path(program).suffix == ".py":
+        return [sys.executable, "-I", str(program)]  # -I: our own folder must not shadow the standard library
+    return [str(binaries.folder() / program)]
+
+
+def _environment() -> dict[str, str]:
+    path = os.pathsep.join([str(binaries.folder()), needs.search_path()])
+    return {"PATH": path, "HOME": "/root", "PYTHONDONTWRITEBYTECODE": "1"}
