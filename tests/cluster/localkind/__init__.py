@@ -1,4 +1,4 @@
-"""A real Kubernetes on one Linux machine without Docker, for tests; it answers the commands of kind that pytest-kind calls.
+"""A real Kubernetes on one Linux machine without Docker, for tests. It answers the commands of kind.
 
 Every node is a network namespace with its own containerd, kubelet, kube-proxy and kube-router; the control plane runs
 in the first. All that a cluster runs sits in one cgroup, all that it mounts below two folders: that is how it is ended.

@@ -27,7 +27,7 @@ class Module:
 
 
 def _version_stamp() -> str:
-    """kubectl and the API server refuse to work without a version; the usual build takes it from git."""
+    """Return what the usual build takes from git; kubectl and API server refuse to work without a version."""
     major, minor, _ = KUBERNETES.removeprefix("v").split(".")
     values = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     values |= {"buildDate": "2026-01-01T00:00:00Z", "gitCommit": "0" * 40}

@@ -34,7 +34,7 @@ def make(group: str) -> None:
 def entrances(group: str) -> list[Path]:
     """Return the files that a process writes its pid into to enter the cgroup.
 
-    cpuset on v1 is left out: it takes no process before its CPUs are set, and the kubelet sets those of the pods itself.
+    cpuset on v1 is left out: it takes no process before its CPUs are set; the kubelet sets those of the pods.
     """
     return [root / group / "cgroup.procs" for root in hierarchies() if root.name != "cpuset"]
 

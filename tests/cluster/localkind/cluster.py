@@ -48,7 +48,7 @@ def names() -> list[str]:
 
 
 def is_running(name: str) -> bool:
-    """Tell whether the cluster was made completely and was not ended since, by a restart of the machine for instance."""
+    """Tell whether the cluster was made completely and not ended since, as by a restart of the machine."""
     return (state_folder(name) / "ready").exists() and bool(cgroups.processes(cgroup_of(name)))
 
 
