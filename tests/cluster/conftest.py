@@ -1,11 +1,14 @@
 """A real cluster of two nodes for the session, with our images in it. KEEP_CLUSTER=1 leaves it running afterwards."""
 
+import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import kind_tools
 import pytest
+from deployment import Deployment
 from kube import Kube
 from pytest_kind import KindCluster
 
@@ -86,3 +89,35 @@ def pytest_runtest_makereport(item, call):
         for kind, order in (("pods", "--output=wide"), ("events", "--sort-by=.lastTimestamp")):
             report.sections.append((f"kubectl get {kind}", kube.try_("get", kind, "--all-namespaces", order) or ""))
     return report
+
+
+@pytest.fixture(scope="session")
+def deployment(kube) -> Deployment:
+    """Apply overlay `dev` as it is typed in the README, and return it once every decoy reads healthy."""
+    deployed = Deployment(kube, str(ROOT / "kustomize" / "overlays" / "dev"))
+    deployed.apply()
+    return deployed
+
+
+@pytest.fixture
+def network_policy(deployment, tmp_path) -> Iterator[Deployment]:
+    """Put the component `network-policy` over the deployment for one test, told where this API server's requests come from."""
+    kube = deployment.kube
+    server = kube.get("endpointslice", "kubernetes", namespace="default")["endpoints"][0]["addresses"][0]
+    site = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "site", "annotations": {"config.kubernetes.io/local-config": "true"}},
+        "data": {"CONTROL_PLANE_CIDR": f"{server}/32"},
+    }
+    kustomization = {
+        "resources": [os.path.relpath(deployment.overlay, tmp_path), "site.json"],
+        "components": [os.path.relpath(ROOT / "kustomize" / "components" / "network-policy", tmp_path)],
+    }
+    (tmp_path / "site.json").write_text(json.dumps(site))
+    (tmp_path / "kustomization.yaml").write_text(json.dumps(kustomization))
+    kube("apply", "-k", str(tmp_path))
+    try:
+        yield deployment
+    finally:
+        kube("delete", "networkpolicy", "--all", "-n", "loco-health")

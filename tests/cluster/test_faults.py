@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 HEAL_SECONDS = 90
 
 # As a streaming page posts them; the limits are those of docs/reasons.md.
-BAD_STREAM = {"id": "browser", "packetLoss": 0.4, "jitter": 0.5, "frameRate": 1}
+BAD_STREAM = {"id": "browser", "packetLoss": 0.4, "jitter": 0.5, "framerate": 1}
 
 # One a class, in three pods at once; `make soak` causes the rest.
 SHORT = {"loco-emulator-0": "tap-down", "loco-emulator-1": "stop-qemu", "loco-emulator-2": "blank"}
