@@ -101,7 +101,7 @@ def deployment(kube) -> Deployment:
 
 @pytest.fixture
 def network_policy(deployment, tmp_path) -> Iterator[Deployment]:
-    """Put the component `network-policy` over the deployment for one test, told where this API server's requests come from."""
+    """Put the component `network-policy` over the deployment for one test, told the address of this API server."""
     kube = deployment.kube
     server = kube.get("endpointslice", "kubernetes", namespace="default")["endpoints"][0]["addresses"][0]
     site = {

@@ -1,4 +1,4 @@
-"""The component `network-policy` over the running fleet: what must pass passes, the rest is refused by a real enforcer."""
+"""The component `network-policy` over the running fleet: what must pass passes, the rest is refused."""
 
 import time
 
