@@ -29,14 +29,20 @@ KNOWN = frozenset(
         # agent decoy
         "LOCO_DECOY_DIR",
         # jobs
+        "LOCO_DRY_RUN",
         "LOCO_INSTANCES",
         "LOCO_JOB_NAME",
+        "LOCO_NAMESPACES",
+        "LOCO_NODE_FACTS",
         "LOCO_POLICY",
         "LOCO_SCHEDULE",
+        "LOCO_SELECTOR",
+        "LOCO_SNAPSHOT_NAMESPACE",
         "LOCO_STORE",
         "LOCO_WINDOW",
         # api
         "LOCO_API_LISTEN",
+        "LOCO_SNAPSHOT",
     }
 )
 

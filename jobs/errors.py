@@ -41,9 +41,16 @@ class Superseded(JobError):
 
 
 class ClusterError(JobError):
-    """The API server can't be asked now, or refuses; the next run tries again."""
+    """The API server can't be asked now, or refuses; the next run tries again.
+
+    retry_seconds: for how long it wants to be left alone.
+    """
 
     exit_code = os.EX_TEMPFAIL
+
+    def __init__(self, message: str, *, retry_seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_seconds = retry_seconds
 
 
 class Forbidden(ClusterError):

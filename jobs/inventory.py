@@ -6,7 +6,6 @@ A file that can't be read whole is refused whole: half a fleet must not look lik
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from jobs.errors import ConfigError
+from jobs.health.addresses import parse_address, refusal_of
 from jobs.health.model import Instance, InstanceKey
 
 # chosen: ten thousand entries of 400 bytes; a larger file is not an inventory.
@@ -45,7 +45,7 @@ class _Entry:
     def refusal(self, field: str, observed: object, allowed: str) -> ConfigError:
         shown = repr(observed)
         shown = shown if len(shown) <= 100 else f"{shown[:97]}..."
-        return ConfigError(f"{self.where}: {field} is {shown}, {allowed}; the last good inventory stays")
+        return ConfigError(f"{self.where}: {field} is {shown}, {allowed}")
 
 
 def read_inventory(path: Path) -> bytes:
@@ -57,7 +57,7 @@ def read_inventory(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_INVENTORY_BYTES + 1)
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; the last good inventory stays") from error
+        raise ConfigError(f"{path}: {error.strerror}") from error
 
 
 def parse_inventory(text: bytes, where: str) -> tuple[Instance, ...]:
@@ -68,9 +68,7 @@ def parse_inventory(text: bytes, where: str) -> tuple[Instance, ...]:
     """
     entries = _decode(text, where)
     if len(entries) > MAX_INSTANCES:
-        raise ConfigError(
-            f"{where}: {len(entries)} entries, at most {MAX_INSTANCES} are read; the last good inventory stays"
-        )
+        raise ConfigError(f"{where}: {len(entries)} entries, at most {MAX_INSTANCES} are read")
     instances: dict[str, Instance] = {}
     for index, fields in enumerate(entries):
         entry = _entry(fields, index, where)
@@ -84,7 +82,7 @@ def parse_inventory(text: bytes, where: str) -> tuple[Instance, ...]:
 def _decode(text: bytes, where: str) -> list[Any]:
     """Return the array that the file holds."""
     if len(text) > MAX_INVENTORY_BYTES:
-        raise ConfigError(f"{where}: more than {MAX_INVENTORY_BYTES} bytes; the last good inventory stays")
+        raise ConfigError(f"{where}: more than {MAX_INVENTORY_BYTES} bytes")
     body = text.removeprefix(b"\xef\xbb\xbf")  # some editors put a byte order mark first
     try:
         body.decode()
@@ -97,7 +95,7 @@ def _decode(text: bytes, where: str) -> list[Any]:
         cause, _, place = str(error).removesuffix(")").partition(" (byte ")
         raise _syntax_error(where, body, int(place) if place else len(body), cause) from error
     if not isinstance(entries, list):
-        raise ConfigError(f"{where}: the file must hold an array of instances; the last good inventory stays")
+        raise ConfigError(f"{where}: the file must hold an array of instances")
     return entries
 
 
@@ -105,12 +103,12 @@ def _syntax_error(where: str, body: bytes, offset: int, cause: str) -> ConfigErr
     before = body[:offset]
     line = before.count(b"\n") + 1
     column = len(before[before.rfind(b"\n") + 1 :].decode(errors="replace")) + 1
-    return ConfigError(f"{where}: line {line} column {column}: {cause}; the last good inventory stays")
+    return ConfigError(f"{where}: line {line} column {column}: {cause}")
 
 
 def _entry(fields: object, index: int, where: str) -> _Entry:
     if not isinstance(fields, dict):
-        raise ConfigError(f"{where}: entry {index} must be an object; the last good inventory stays")
+        raise ConfigError(f"{where}: entry {index} must be an object")
     return _Entry(fields, f"{where}: entry {index}")
 
 
@@ -195,15 +193,10 @@ def _split(entry: _Entry, field: str, text: str, allowed: str) -> SplitResult:
 def _refusal_of_host(host: str) -> str:
     """Say why a literal address is never an instance, or return an empty text.
 
-    Source: OWASP, Server-Side Request Forgery Prevention Cheat Sheet (2025): cloud metadata lives on link-local
-    addresses; WHATWG URL Standard section 3.5: a host that ends in a number is an address in disguise.
+    Source: WHATWG URL Standard section 3.5: a host that ends in a number is an address in disguise.
     """
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        is_number = re.fullmatch(r"(.*\.)?(0x[0-9a-f]*|\d+)\.?", host)
-        return "an address must be written as four decimal numbers" if is_number else ""
-    address = getattr(address, "ipv4_mapped", None) or address
-    if address.is_link_local or address.is_multicast or address.is_unspecified:
-        return "a link-local, multicast or unspecified address is never dialled"
-    return ""
+    address = parse_address(host)
+    if address is not None:
+        return refusal_of(address)
+    is_number = re.fullmatch(r"(.*\.)?(0x[0-9a-f]*|\d+)\.?", host)
+    return "an address must be written as four decimal numbers" if is_number else ""

@@ -39,12 +39,12 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What one round found. write: called inside the fenced transaction, must not begin or end one.
+    """What one round found. write: called inside the fenced transaction, must not begin or end one; None for nothing.
 
     instances: how many were looked at. problem: one sentence when something is wrong though the run goes on.
     """
 
-    write: Callable[[sqlite3.Connection], None]
+    write: Callable[[sqlite3.Connection], None] | None
     instances: int
     problem: str | None = None
 
@@ -214,8 +214,9 @@ class _Run:
                 self._tick(beat, slot_ms)
             else:
                 observed = self._rounds.observe(beat, self._baton.held.tick + 1)
-                with self._baton.fenced(renew):
-                    observed.write(self._connection)
+                if observed.write:
+                    with self._baton.fenced(renew):
+                        observed.write(self._connection)
         if slot_ms is not None:
             self._schedule(beat, slot_ms)
 
@@ -231,7 +232,8 @@ class _Run:
         observed = self._rounds.observe(beat, self._baton.held.tick + 1)
         duration_seconds = self._clock.monotonic() - self._ticked_at
         with self._baton.fenced(partial(advance, slot_ms=slot_ms, boot_id=self._clock.boot_id)) as held:
-            observed.write(self._connection)
+            if observed.write:
+                observed.write(self._connection)
             answer(self._connection, self._rounds.name, asked_id, held.tick)
             self._record.note_tick(
                 instances=observed.instances, duration_seconds=duration_seconds, problem=observed.problem

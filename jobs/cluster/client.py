@@ -15,6 +15,7 @@ from kubernetes.config.incluster_config import load_incluster_config
 from kubernetes.config.kube_config import load_kube_config
 from urllib3.exceptions import HTTPError
 
+from jobs.cluster.fields import number, text
 from jobs.errors import ClusterError, Conflict, Forbidden, Gone, NotFound
 
 Object: TypeAlias = dict[str, Any]
@@ -26,6 +27,12 @@ READ_SECONDS = 10.0
 
 # Kubernetes docs, "Retrieving large results sets in chunks": kubectl's own page size.
 PAGE_LIMIT = 500
+
+# A continue token holds a key of etcd and a version, some hundred characters.
+MAX_TOKEN_CHARACTERS = 65_536
+
+# chosen: a server that wants to be left alone for longer is asked anyway, and may say so again.
+MAX_RETRY_SECONDS = 60.0
 
 _ERRORS = {403: Forbidden, 404: NotFound, 409: Conflict, 410: Gone}
 
@@ -59,7 +66,7 @@ class ClusterClient:
         while True:
             page = self.get(path, asked)
             yield page
-            token = page.get("metadata", {}).get("continue")
+            token = text(page, "metadata", "continue", most=MAX_TOKEN_CHARACTERS)
             if not token:
                 return
             asked["continue"] = token
@@ -79,8 +86,9 @@ class ClusterClient:
         )
 
     def watch(self, path: str, query: Mapping[str, object], *, silence_seconds: float) -> Iterator[Object]:
-        """Yield watch events until the server ends the stream. silence_seconds: longest wait for one; then ClusterError.
+        """Yield watch events until the server ends the stream.
 
+        silence_seconds: the longest wait for an event; then ClusterError.
         An event of type ERROR is raised as the error that it carries; 410 is Gone.
         """
         response = self._call("GET", path, {**query, "watch": "true"}, read_seconds=silence_seconds)
@@ -88,8 +96,8 @@ class ClusterClient:
             for line in _lines(response.response):
                 event = _decode(line, path)
                 if event.get("type") == "ERROR":
-                    status = event.get("object", {})
-                    raise _error(status.get("code"), f"watch {path}", status.get("message", ""))
+                    status = event.get("object")
+                    raise _error(number(status, "code"), f"watch {path}", text(status, "message"))
                 yield event
         except (HTTPError, OSError) as error:
             raise ClusterError(f"watch {path} broke off: {_cause(error)}") from error
@@ -133,10 +141,10 @@ class ClusterClient:
             )
             response = self._api.call_api(*request, _request_timeout=(CONNECT_SECONDS, read_seconds))
             if not 200 <= response.status < 300:
-                text = response.read()
-                raise _error(response.status, f"{method} {path}", _message(text))
+                answer, headers = response.read(), response.getheaders()  # type: ignore[no-untyped-call]
+                raise _error(response.status, f"{method} {path}", _message(answer), headers)
         except ApiException as error:
-            raise _error(error.status, f"{method} {path}", _message(error.body)) from error
+            raise _error(error.status, f"{method} {path}", _message(error.body), error.headers) from error
         except (OpenApiException, HTTPError, OSError) as error:
             raise ClusterError(f"{method} {path} failed: {_cause(error)}") from error
         return response
@@ -147,9 +155,9 @@ def _configuration() -> Configuration:
     configuration = Configuration()
     try:
         try:
-            load_incluster_config(client_configuration=configuration)
+            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         except ConfigException:
-            load_kube_config(client_configuration=configuration)
+            load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError) as error:
         raise ClusterError(
             f"no way to the Kubernetes API: neither a service account nor a kubeconfig ({_cause(error)})"
@@ -176,9 +184,15 @@ def _decode(text: bytes, path: str) -> Object:
     return value
 
 
-def _error(status: int | None, request: str, message: str) -> ClusterError:
+def _error(status: int | None, request: str, message: str, headers: Mapping[str, str] | None = None) -> ClusterError:
     kind = _ERRORS.get(status or 0, ClusterError)
-    return kind(f"{request} answered {status}: {message}")
+    return kind(f"{request} answered {status}: {message}", retry_seconds=_retry_seconds(headers or {}))
+
+
+def _retry_seconds(headers: Mapping[str, str]) -> float:
+    """Return what Retry-After says in seconds; the API server never says it as a date."""
+    line = headers.get("Retry-After") or ""
+    return min(float(line), MAX_RETRY_SECONDS) if line.isdecimal() else 0.0
 
 
 def _message(body: object) -> str:

@@ -1,91 +1,104 @@
-"""`python -m jobs discover`: keep the store's inventory as the instances file says it."""
+"""`python -m jobs discover`: keep the store's inventory as a cluster or a file says it."""
 
 from __future__ import annotations
 
-import logging
-import sqlite3
-from collections.abc import Callable
+import re
+from contextlib import closing
 from pathlib import Path
 
 import click
 
-from jobs.commands.options import instances_option, window_options
+from jobs.commands.options import window_options
+from jobs.discovery.file import FileRounds
 from jobs.errors import ConfigError
-from jobs.inventory import parse_inventory, read_inventory
 from jobs.schedule import WindowSettings
-from jobs.store import reader
-from jobs.store.asked import ask_tick
-from jobs.store.connection import reading
-from jobs.store.writer import record_inventory
-from jobs.window import Beat, Observed, run_window
+from jobs.window import run_window
 
-logger = logging.getLogger(__name__)
+# The seed's labels.
+DEFAULT_SELECTOR = "app.kubernetes.io/component=emulator,app.kubernetes.io/part-of=lego-loco-cluster"
 
-# architecture section 3
-_INVENTORY = Beat("inventory", 30, is_tick=True)
+# chosen: a thread and a connection each.
+_MAX_NAMESPACES = 50
+
+# RFC 1123 label
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def _namespaces(context: click.Context, parameter: click.Parameter, line: str) -> tuple[str, ...]:  # noqa: ARG001 - click's
+    """Return the names of a comma-separated list, each once."""
+    names = tuple(dict.fromkeys(name.strip() for name in line.split(",") if name.strip()))
+    for name in names:
+        if not _NAMESPACE.fullmatch(name):
+            raise ConfigError(
+                f"namespaces {line!r}: {name!r} is no name of a namespace, 1 to 63 of a-z 0-9 - are allowed; "
+                "nothing was started"
+            )
+    if len(names) > _MAX_NAMESPACES:
+        raise ConfigError(f"namespaces: {len(names)} are named, at most {_MAX_NAMESPACES}; nothing was started")
+    return names
+
+
+def _selector(context: click.Context, parameter: click.Parameter, line: str) -> str:  # noqa: ARG001 - click's
+    """Refuse an empty selector, which would be every pod."""
+    if not line.strip():
+        raise ConfigError("selector is empty, which would watch every pod; name a label; nothing was started")
+    return line.strip()
 
 
 @click.command(short_help="Keep the inventory up to date.")
-@instances_option
+@click.option(
+    "--namespaces",
+    envvar="LOCO_NAMESPACES",
+    show_envvar=True,
+    default="",
+    callback=_namespaces,
+    help="Namespaces whose pods are the instances, comma-separated; without one the instances file is.",
+)
+@click.option(
+    "--selector",
+    envvar="LOCO_SELECTOR",
+    show_envvar=True,
+    default=DEFAULT_SELECTOR,
+    callback=_selector,
+    help=f"Label selector of the pods; {DEFAULT_SELECTOR} without it.",
+)
+@click.option(
+    "--node-facts/--no-node-facts",
+    envvar="LOCO_NODE_FACTS",
+    show_envvar=True,
+    default=False,
+    help="List the nodes too; that needs a ClusterRole.",
+)
+@click.option(
+    "--instances",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="LOCO_INSTANCES",
+    show_envvar=True,
+    help="A JSON array of instances; with --namespaces only for a cluster that was never heard.",
+)
 @window_options
-def discover(*, instances: Path, settings: WindowSettings) -> int:
-    """Read the instances file every 30 s into the store; a broken one leaves the last good inventory.
+def discover(
+    *,
+    namespaces: tuple[str, ...],
+    selector: str,
+    node_facts: bool,
+    instances: Path | None,
+    settings: WindowSettings,
+) -> int:
+    """Watch the pods of a cluster, or read the instances file every 30 s, into the store.
+
+    What can't be read leaves the last good inventory.
 
     Example: python -m jobs discover --instances instances.json --store loco.db --window 300
     """
-    return run_window(Discovery(instances, clock=settings.clock.wall_ms), settings)
+    clock = settings.clock.wall_ms
+    if not namespaces:
+        if instances is None:
+            raise ConfigError("neither namespaces nor an instances file is given; nothing was started")
+        return run_window(FileRounds(instances, clock=clock), settings)
 
+    from jobs.discovery.cluster import ClusterRounds, Watched  # noqa: PLC0415 - the client costs 130 ms and 20 MiB
 
-class Discovery:
-    """The rounds of `discover`. clock: Unix milliseconds."""
-
-    name = "discover"
-    beats = (_INVENTORY,)
-
-    def __init__(self, path: Path, *, clock: Callable[[], int]) -> None:
-        self._path = path
-        self._clock = clock
-        self._recorded: bytes | None = None
-        self._count = 0
-        self._problem: str | None = None
-
-    def warm(self, connection: sqlite3.Connection) -> None:
-        """Nothing is to be got ready."""
-
-    def resume(self, connection: sqlite3.Connection) -> None:
-        """Take the stored inventory for unread: another run may have read another file."""
-        self._recorded = None
-        with reading(connection):
-            self._count = len(reader.inventory(connection))
-
-    def observe(self, beat: Beat, tick: int) -> Observed:  # noqa: ARG002 - the protocol's signature
-        """Read the file; write it when it has changed, so that collect looks at once; say what is wrong with it."""
-        try:
-            write = self._read()
-            problem = None
-        except ConfigError as error:
-            write, problem = _write_nothing, str(error)
-        if problem and problem != self._problem:
-            logger.warning("inventory refused", extra={"problem": problem})
-        self._problem = problem
-        return Observed(write, self._count, problem)
-
-    def _read(self) -> Callable[[sqlite3.Connection], None]:
-        """Return what is to be written. Raises: ConfigError when the file holds no inventory."""
-        text = read_inventory(self._path)
-        if text == self._recorded:
-            return _write_nothing
-        instances = parse_inventory(text, str(self._path))
-        self._count = len(instances)
-
-        def write(connection: sqlite3.Connection) -> None:
-            at_ms = self._clock()
-            if record_inventory(connection, instances, at_ms=at_ms):
-                ask_tick(connection, "collect", self.name, at_ms)
-            self._recorded = text
-
-        return write
-
-
-def _write_nothing(_connection: sqlite3.Connection) -> None:
-    """Leave the inventory as it is."""
+    watched = Watched(namespaces, selector, has_node_facts=node_facts, fallback=instances)
+    with closing(ClusterRounds(watched, clock=clock)) as rounds:
+        return run_window(rounds, settings)

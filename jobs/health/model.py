@@ -42,8 +42,11 @@ class Pod:
     phase: Pending, Running, Succeeded, Failed, Unknown; Missing while a StatefulSet wants a pod that isn't there.
     reason: the pod's own word for what keeps it from serving (ImagePullBackOff, CrashLoopBackOff, Terminating,
     Evicted, ...), empty where it runs; detail: its sentence, at most 200 characters.
-    since_ms: when that state began, restarts: of its containers, node, images, statefulset: None where not told.
+    since_ms: when that phase of that pod began, by discover's clock; a container's restart doesn't move it.
+    restarts: of its containers; it, node and statefulset are None where not told.
+    node_problem: NotReady, pressures, cordoned; empty where nothing is wrong, None where node facts are off.
     off_reason, off_until_ms: set where the pod's annotations say that it is not to be watched.
+    notes: one sentence for each annotation that wasn't taken.
     """
 
     namespace: str
@@ -60,6 +63,7 @@ class Pod:
     statefulset: str | None = None
     off_reason: str | None = None
     off_until_ms: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

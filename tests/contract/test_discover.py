@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from jobs.commands.discover import Discovery
+from jobs.discovery.file import FileRounds
 from jobs.store import reader
 from jobs.store.asked import last_asked
 from jobs.store.connection import open_store, transaction
@@ -22,14 +22,15 @@ class Rounds:
     def __init__(self, connection, path):
         self.connection = connection
         self.path = path
-        self.discovery = Discovery(path, clock=lambda: 1_800_000_000_000)
+        self.discovery = FileRounds(path, clock=lambda: 1_800_000_000_000)
         self.discovery.resume(connection)
 
     def look(self):
         """Make one tick; return the ids of the stored inventory, and the problem."""
         observed = self.discovery.observe(self.discovery.beats[0], 1)
         with transaction(self.connection):
-            observed.write(self.connection)
+            if observed.write:
+                observed.write(self.connection)
         ids = [instance.public_id for instance in reader.inventory(self.connection)]
         assert len(ids) == observed.instances
         return ids, observed.problem
@@ -54,7 +55,7 @@ def test_a_missing_file_is_a_problem_until_it_is_there(rounds):
     missing = rounds.look()
     rounds.path.write_text(json.dumps([ENTRY]))
 
-    assert ([], f"{rounds.path}: No such file or directory; the last good inventory stays") == missing
+    assert ([], f"{rounds.path}: No such file or directory; there is no inventory yet") == missing
     assert (["a"], None) == rounds.look()
 
 
