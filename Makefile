@@ -2,9 +2,13 @@
 DEMO_PORT ?= 3000
 DEMO_INSTANCES ?= 3
 DETACH ?=
+CLUSTER_NAME ?= loco
+# What a cluster without Docker needs, and what builds its images
+CLUSTER_PACKAGES = runc containernetworking-plugins iptables ipset nftables conntrack openssl buildah debootstrap
+export CLUSTER_NAME
 export DEMO_PORT DEMO_INSTANCES DETACH
 
-.PHONY: help setup demo demo-stop test soak bench check
+.PHONY: help setup demo demo-stop cluster cluster-delete test soak bench check
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -17,6 +21,13 @@ demo: setup ## three real instances, watched, at http://127.0.0.1:3000 (DETACH=1
 
 demo-stop: ## end the demo; exits 0 also when nothing runs
 	@scripts/demo stop
+
+cluster: ## a Kubernetes of two nodes with our images; the last line sets KUBECONFIG (CLUSTER_NAME)
+	@scripts/setup $(CLUSTER_PACKAGES) >&2
+	@scripts/cluster create
+
+cluster-delete: ## end that cluster; exits 0 also when there is none
+	@scripts/cluster delete
 
 test: setup ## format, lint, types, imports, docs, unit and contract tests
 	@scripts/check

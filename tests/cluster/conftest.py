@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,18 +13,7 @@ from pytest_kind import KindCluster
 
 ROOT = Path(__file__).parents[2]
 NAME = os.environ.get("CLUSTER_NAME", "loco-test")
-IMAGES = [f"loco-health/{room}:dev" for room in ("agent", "jobs", "api", "decoy")]
-IMAGES_TIMEOUT_SECONDS = 1200
 KUBE = pytest.StashKey[Kube]()
-
-# kind's form; localkind counts the workers in it
-TWO_NODES = """\
-kind: Cluster
-apiVersion: kind.x-k8s.io/v1alpha4
-nodes:
-- role: control-plane
-- role: worker
-"""
 
 
 @pytest.fixture(scope="session")
@@ -41,20 +29,18 @@ def tools() -> kind_tools.KindTools:
 
 @pytest.fixture(scope="session")
 def images() -> list[str]:
-    """Build our images as a user does."""
-    subprocess.run([ROOT / "scripts" / "images"], check=True, timeout=IMAGES_TIMEOUT_SECONDS)
-    return IMAGES
+    """Build our images as a user does, and return their names."""
+    return kind_tools.build_images()
 
 
 @pytest.fixture(scope="session")
 def bare_cluster(request, tools, tmp_path_factory) -> KindCluster:
     """Yield the session's cluster without our images; one that KEEP_CLUSTER=1 left is taken up again."""
     folder = tmp_path_factory.mktemp("kind")
-    (folder / "two-nodes.yaml").write_text(TWO_NODES)
+    (folder / "two-nodes.yaml").write_text(kind_tools.TWO_NODES)
     cluster = KindCluster(NAME, folder / "kubeconfig", kind_path=tools.kind, kubectl_path=tools.kubectl)
-    if NAME in subprocess.check_output([tools.kind, "get", "clusters"], text=True).split():
-        found = subprocess.check_output([tools.kind, "get", "kubeconfig", f"--name={NAME}"], text=True)
-        cluster.kubeconfig_path.write_text(found)
+    if NAME in tools.clusters():
+        cluster.kubeconfig_path.write_text(tools.kubeconfig(NAME))
     try:
         cluster.create(config_file=folder / "two-nodes.yaml")
         request.config.stash[KUBE] = kube = Kube(cluster.kubectl_path, cluster.kubeconfig_path)

@@ -1,13 +1,27 @@
-"""Which programs make the cluster of the tests: kind where Docker answers, localkind elsewhere."""
+"""Which programs make the cluster of the tests: kind where Docker answers, localkind elsewhere; and what it is to hold.
+
+Needs nothing beside the standard library: `scripts/cluster` runs it with the system's Python.
+"""
 
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LOCALKIND = ROOT / "tests" / "cluster" / "localkind" / "localkind"
-BUILD_TIMEOUT_SECONDS = 1800
+IMAGES_TIMEOUT_SECONDS = 1800
+IMAGES = [f"loco-health/{room}:dev" for room in ("agent", "jobs", "api", "decoy")]
+
+# kind's form; localkind counts the workers in it
+TWO_NODES = """\
+kind: Cluster
+apiVersion: kind.x-k8s.io/v1alpha4
+nodes:
+- role: control-plane
+- role: worker
+"""
 
 
 class NoClusterHere(Exception):
@@ -21,25 +35,46 @@ class KindTools:
     kind: Path
     kubectl: Path
 
+    def clusters(self) -> list[str]:
+        """Return the names of the clusters that run."""
+        return subprocess.check_output([self.kind, "get", "clusters"], text=True).split()
+
+    def kubeconfig(self, name: str) -> str:
+        """Return the kubeconfig of a cluster that runs."""
+        return subprocess.check_output([self.kind, "get", "kubeconfig", f"--name={name}"], text=True)
+
 
 def find() -> KindTools:
-    """Return the tools, built where that was not done before."""
+    """Return the tools, built where that was not done before; localkind tells on stderr what it builds."""
+    if tools := with_docker():
+        return tools
+    last = "`localkind build` failed without a word"
+    with subprocess.Popen([LOCALKIND, "build"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as build:
+        for line in build.stderr:
+            print(last := line.strip(), file=sys.stderr, flush=True)
+        folder = build.stdout.read().strip()
+    if build.returncode:
+        raise NoClusterHere(last)
+    return KindTools(LOCALKIND, Path(folder) / "kubectl")
+
+
+def with_docker() -> KindTools | None:
+    """Return kind and kubectl where both are there and Docker answers."""
     kind, kubectl = shutil.which("kind"), shutil.which("kubectl")
-    if kind and kubectl and docker_answers():
-        return KindTools(Path(kind), Path(kubectl))
-    try:
-        done = subprocess.run(
-            [LOCALKIND, "build"], capture_output=True, text=True, timeout=BUILD_TIMEOUT_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise NoClusterHere(f"localkind: its programs were not built within {BUILD_TIMEOUT_SECONDS} s") from None
-    if done.returncode:
-        raise NoClusterHere((done.stderr.strip() or "localkind build failed and said nothing").splitlines()[-1])
-    return KindTools(LOCALKIND, Path(done.stdout.strip()) / "kubectl")
+    return KindTools(Path(kind), Path(kubectl)) if kind and kubectl and docker_answers() else None
 
 
 def docker_answers() -> bool:
     """Tell whether there is an engine: a client alone is no Docker."""
     if not shutil.which("docker"):
         return False
-    return not subprocess.run(["docker", "info"], capture_output=True, timeout=30, check=False).returncode
+    try:
+        return not subprocess.run(["docker", "info"], capture_output=True, timeout=30, check=False).returncode
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def build_images() -> list[str]:
+    """Build our images as a user does, and return their names."""
+    subprocess.run([ROOT / "scripts" / "images"], stdout=2, check=True, timeout=IMAGES_TIMEOUT_SECONDS)
+    return IMAGES

@@ -19,10 +19,10 @@ POLL_SECONDS = 0.02
 
 
 def hierarchies() -> list[Path]:
-    """Return the root of every hierarchy: one on cgroup v2, one a controller on v1."""
+    """Return the root of every hierarchy: one on cgroup v2; one a controller, and v2's own, on v1."""
     if (ROOT / "cgroup.controllers").exists():
         return [ROOT]
-    return sorted(p for p in ROOT.iterdir() if not p.is_symlink() and p.name != "unified" and (p / "tasks").exists())
+    return sorted(path for path in ROOT.iterdir() if not path.is_symlink() and (path / "cgroup.procs").exists())
 
 
 def make(group: str) -> None:

@@ -68,6 +68,7 @@ def _bring_up(cluster: Cluster) -> None:
     network.create(cluster)
     credentials.create(cluster)
     for each in cluster.nodes:
+        daemons.start_init(each)
         node.start_containerd(each)
     control_plane.start(cluster)
     control_plane.kubectl(cluster, "apply", f"--filename={ADDONS}")

@@ -13,22 +13,54 @@ from localkind.layout import Node
 
 POLL_SECONDS = 0.1
 LOG_LINES_SHOWN = 3
+INIT_SECONDS = 10.0
 
 # The shell enters the cgroups before it becomes the program, so no process is ever outside.
 _ENTER = 'while [ "$1" != -- ]; do echo $$ >"$1" || exit; shift; done; shift; exec "$@"'
 
+# Arguments: a file to make when all is mounted, then pairs of folders, the second mounted over the first.
+_INIT = """
+mount --make-rshared / || exit
+ready=$1; shift
+while [ $# -gt 0 ]; do mount --bind "$2" "$1" || exit; shift 2; done
+: >"$ready"
+exec sleep infinity
+"""
+
+
+def start_init(node: Node) -> None:
+    """Start the process that holds the node's mount namespace.
+
+    In it the folders that components can't be kept from using are the node's own, and every mount of the node ends
+    with the node's last process.
+    """
+    ready = node.folder / "init.ready"
+    pairs = []
+    for shared, own in node.own_folders.items():
+        for folder in (shared, own):
+            folder.mkdir(parents=True, exist_ok=True)
+        pairs += [shared, own]
+    unshare = ("unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", _INIT, "init")
+    _spawn(node, "init", _in_network(node), *unshare, ready, *pairs)
+    until(ready.exists, seconds=INIT_SECONDS, node=node, name="init")
+
 
 def start(node: Node, program: str | Path, *args: str | Path) -> None:
-    """Start the program in the node's network namespace, with its log and pid in the node's folder.
+    """Start the program in the node, with its log and pid in the node's folder."""
+    init = (node.folder / "init.pid").read_text().strip()
+    _spawn(node, Path(program).stem, f"--mount=/proc/{init}/ns/mnt", _in_network(node), *_command(program), *args)
 
-    It gets none of our own stdin, stdout and stderr: who called us may wait for their end.
-    """
-    name = Path(program).stem
-    inside = ["nsenter", f"--net=/run/netns/{node.netns}", *_command(program), *map(str, args)]
-    entrances = map(str, cgroups.entrances(f"{node.cluster.cgroup}/daemons"))
+
+def _in_network(node: Node) -> str:
+    return f"--net=/run/netns/{node.netns}"
+
+
+def _spawn(node: Node, name: str, *nsenter: str | Path) -> None:
+    """Start a process that holds none of our stdin, stdout and stderr: who called us may wait for their end."""
+    entrances = cgroups.entrances(f"{node.cluster.cgroup}/daemons")
     with log_of(node, name).open("ab") as log:
         process = subprocess.Popen(
-            ["/bin/sh", "-c", _ENTER, name, *entrances, "--", *inside],
+            ["/bin/sh", "-c", _ENTER, name, *map(str, entrances), "--", "nsenter", *map(str, nsenter)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import platform
+import shutil
 import tarfile
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -45,13 +46,16 @@ def load_into_all(cluster: Cluster, archive: Path) -> None:
         list(threads.map(lambda node: load(node, archive), cluster.nodes))
 
 
-def load_from_buildah(cluster: Cluster, image: str) -> None:
-    """Give an image of buildah's local storage to all nodes, under the name that a pod's `image:` stands for."""
-    needs.check_program("buildah", package="buildah")
+def load_by_name(cluster: Cluster, image: str) -> None:
+    """Give an image of Docker's or buildah's local storage to all nodes, under the name that a pod's `image:` means."""
     with tempfile.TemporaryDirectory(dir=cluster.folder) as scratch:
         archive = Path(scratch) / "image.tar"
-        target = f"docker-archive:{archive}:{full_name(image)}"
-        shell.run("buildah", "push", "--quiet", image, target, timeout_seconds=LOAD_TIMEOUT_SECONDS)
+        if shutil.which("docker") and not shell.attempt("docker", "image", "inspect", image).returncode:
+            command = ("docker", "save", "--output", archive, image)
+        else:
+            needs.check_program("buildah", package="buildah")
+            command = ("buildah", "push", "--quiet", image, f"docker-archive:{archive}:{full_name(image)}")
+        shell.run(*command, timeout_seconds=LOAD_TIMEOUT_SECONDS)
         load_into_all(cluster, archive)
 
 

@@ -14,6 +14,19 @@ API_SERVICE_IP = "10.96.0.1"
 DNS_SERVICE_IP = "10.96.0.10"
 DOMAIN = "cluster.local"
 API_PORT = 6443
+# containerd's shims, the CNI's results, the kubelet's device plugins, its links to containers' logs, its plugins
+MACHINE_FOLDERS = tuple(
+    map(
+        Path,
+        (
+            "/run/containerd",
+            "/var/lib/cni",
+            "/var/lib/kubelet",
+            "/var/log/containers",
+            "/usr/libexec/kubernetes",
+        ),
+    ),
+)
 NAME_CHARACTERS_MAX = 32  # chosen: the longest socket path of a cluster stays below 107 bytes
 
 
@@ -64,6 +77,11 @@ class Node:
     def containerd_socket(self) -> Path:
         """Where containerd listens."""
         return self.run / "containerd.sock"
+
+    @property
+    def own_folders(self) -> dict[Path, Path]:
+        """Folders of the machine that a node's components use whatever they are told -> the node's own in its place."""
+        return {folder: self.folder / "own" / folder.relative_to("/") for folder in MACHINE_FOLDERS}
 
     @property
     def cgroup(self) -> str:

@@ -82,10 +82,7 @@ def _has_policy_rules(node: Node) -> bool:
 
 
 def _containerd_toml(node: Node) -> str:
-    """restrict_oom_score_adj: a virtual machine may withhold CAP_SYS_RESOURCE, without which runc fails.
-
-    Everything that containerd would keep in places of the whole machine is led into the node's own folders or off.
-    """
+    """restrict_oom_score_adj: a virtual machine may withhold CAP_SYS_RESOURCE, without which runc fails."""
     run, cri = node.run / "containerd", "io.containerd.cri.v1"
     return f"""version = 3
 root = "{node.folder}/containerd"
@@ -147,7 +144,6 @@ def _kubelet_configuration(node: Node) -> dict[str, object]:
         "clusterDNS": [DNS_SERVICE_IP],
         "clusterDomain": DOMAIN,
         "podLogsDir": str(node.folder / "logs"),
-        "volumePluginDir": str(node.folder / "volume-plugins"),
         # A test's machine is often nearly full; the images of the tests must not be collected for that.
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "imageGCHighThresholdPercent": 100,
