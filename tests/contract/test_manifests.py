@@ -26,6 +26,7 @@ from jobs.__main__ import group
 from jobs.schedule import period_seconds
 
 LABELS = {f"app.kubernetes.io/{name}" for name in ("name", "instance", "version", "component", "part-of", "managed-by")}
+STORE_LABEL = {"loco-health/store": "loco-store"}
 TOKEN_HOLDERS = {"CronJob loco-health/discover", "CronJob loco-health/dispatch"}
 
 
@@ -172,13 +173,14 @@ def test_only_discover_and_dispatch_get_a_token(everything):
 def test_pods_of_the_store_stay_on_its_node_and_the_api_only_reads(everything):
     for items in everything.values():
         for name, template in pod_templates(items):
-            if any("persistentVolumeClaim" in volume for volume in template["spec"].get("volumes", ())):
+            if "loco-health/" in name:
                 (term,) = template["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
                 mount = mount_of(template, "store")
 
+                # A pod that matches the term itself may be the first one.
+                assert STORE_LABEL == term["labelSelector"]["matchLabels"]
+                assert STORE_LABEL.items() <= template["metadata"]["labels"].items()
                 assert "kubernetes.io/hostname" == term["topologyKey"]
-                # A pod that matches its own term may be the first one.
-                assert term["labelSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
                 assert ("Deployment" in name) == mount.get("readOnly", False)
                 assert settings(items)["LOCO_STORE"].startswith(f"{mount['mountPath']}/")
 
