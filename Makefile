@@ -29,11 +29,13 @@ cluster: ## a Kubernetes of two nodes with our images; the last line sets KUBECO
 cluster-delete: ## end that cluster; exits 0 also when there is none
 	@scripts/cluster delete
 
-test: setup ## format, lint, types, imports, docs, unit and contract tests
+test: ## format, lint, types, imports, docs; unit, contract and cluster tests
+	@scripts/setup $(CLUSTER_PACKAGES)
 	@scripts/check
 	@scripts/test
 
-soak: setup ## every fault, ten hand-overs, the long runs
+soak: ## every fault, the long hand-overs and outages, here and in a cluster
+	@scripts/setup $(CLUSTER_PACKAGES)
 	@scripts/soak
 
 bench: setup ## the figures of the README
