@@ -52,7 +52,7 @@ FROM room AS agent-system
 USER 0:0
 RUN apt-get update -qq \
  && apt-get install -qq -y --no-install-recommends libpulse0 >/dev/null \
- && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/*
+ && apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/*
 COPY --from=agent-packages /opt/loco /opt/loco
 COPY --chmod=755 agent/health-monitor.sh /health-monitor.sh
 COPY --chmod=755 agent/health-monitor.sh /usr/local/bin/health-monitor.sh
@@ -89,11 +89,11 @@ LABEL org.opencontainers.image.title="loco-health api" \
 FROM agent-system AS decoy
 RUN apt-get update -qq \
  && apt-get install -qq -y --no-install-recommends qemu-system-x86 pulseaudio-utils iproute2 procps \
-        libltdl7 libtdb1 libspeexdsp1 liborc-0.4-0t64 libsoxr0 libfftw3-single3 >/dev/null \
+        libltdl7 libtdb1 libwrap0 libspeexdsp1 liborc-0.4-0t64 libsoxr0 libfftw3-single3 >/dev/null \
  && cd /tmp && apt-get download -qq pulseaudio qemu-system-gui \
  && dpkg-deb --extract pulseaudio_*.deb / \
  && dpkg-deb --fsys-tarfile qemu-system-gui_*.deb | tar -x -C / --wildcards './usr/lib/*/qemu/audio-pa.so' \
- && rm -rf /tmp/*.deb /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/*
+ && rm /tmp/*.deb && apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/*
 COPY --from=decoy-code /app /app
 ENTRYPOINT ["python", "-m", "agent"]
 ARG VERSION REVISION

@@ -12,7 +12,15 @@ from agent.decoy.faults import FAULTS, cause
 from agent.decoy.folder import Record, default_directory, folder_of
 from agent.decoy.heal import mend
 
-_id = click.option("--id", "decoy_id", required=True, metavar="ID", help="Name of the decoy, as a pod's.")
+_id = click.option(
+    "--id",
+    "decoy_id",
+    required=True,
+    metavar="ID",
+    envvar="LOCO_POD",
+    show_envvar=True,
+    help="Name of the decoy, as a pod's.",
+)
 _dir = click.option(
     "--dir",
     "directory",
@@ -33,14 +41,15 @@ def decoy() -> None:
 @decoy.command()
 @_id
 @_dir
+@click.option("--in-pod", is_flag=True, help="The pod is the network, and another container of it is the agent.")
 @log_level_option
-def run(decoy_id: str, directory: Path, log_level: str) -> None:
+def run(decoy_id: str, directory: Path, log_level: str, *, in_pod: bool) -> None:
     """Run a decoy until Ctrl-C: QEMU, PulseAudio, bridge and tap, and the agent.
 
     Example: python -m agent decoy run --id instance-0
     """
     start_logging(log_level)
-    instance.run(folder_of(directory, decoy_id), announce=_announce)
+    instance.run(folder_of(directory, decoy_id), in_pod=in_pod, announce=_announce)
 
 
 @decoy.command()

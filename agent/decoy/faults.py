@@ -52,11 +52,13 @@ def _mute(running: Running) -> None:
 
 
 def _bridge_down(running: Running) -> None:
-    network.set_link(running.netns(), running.record.bridge, "down")
+    record = running.require_links()
+    network.set_link(record.netns, record.bridge, "down")
 
 
 def _tap_down(running: Running) -> None:
-    network.set_link(running.netns(), running.record.tap, "down")
+    record = running.require_links()
+    network.set_link(record.netns, record.tap, "down")
 
 
 FAULTS = {

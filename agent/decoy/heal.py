@@ -31,7 +31,7 @@ def mend(running: Running) -> str:
 
 
 def _mend_network(running: Running) -> Iterator[str]:
-    if running.record.netns is None:
+    if not running.record.bridge:
         return
     netns, bridge, tap = running.record.netns, running.record.bridge, running.record.tap
     for name in (bridge, tap):

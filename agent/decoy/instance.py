@@ -18,7 +18,15 @@ import msgspec
 
 from agent.decoy.folder import Folder, Record
 from agent.decoy.means import Means, find_means
-from agent.decoy.network import Network, make_namespace, on_loopback, remove_namespace
+from agent.decoy.network import (
+    Network,
+    make_links,
+    make_namespace,
+    of_pod,
+    on_loopback,
+    remove_links,
+    remove_namespace,
+)
 from agent.decoy.process import Child, boot_id, end, identify
 from agent.decoy.programs import Plan, programs
 
@@ -40,20 +48,24 @@ _PULSE_SECONDS = 5.0
 _STOP_SECONDS = 15.0
 
 
-def run(folder: Folder, *, announce: Callable[[Record], None]) -> None:
+def run(folder: Folder, *, in_pod: bool, announce: Callable[[Record], None]) -> None:
     """Run a decoy until SIGTERM or SIGINT, then end its programs and remove its network and sockets.
 
+    in_pod: the pod is its network, and the agent is another container.
     announce: called once, when QEMU and the agent answer.
     Raises: BadRequest when it runs already; DecoyError when the network can't be made.
     """
     with _listening() as asked, folder.hold():
         sweep(folder)
-        means = find_means()
+        means = find_means(in_pod=in_pod)
         for lack in means.lacks:
             logger.warning(lack)
         folder.parking.mkdir(exist_ok=True)
         try:
-            network = make_namespace(_netns(folder)) if means.has_namespaces else on_loopback()
+            if in_pod:
+                network = of_pod(has_links=means.has_links)
+            else:
+                network = make_namespace(_netns(folder)) if means.has_links else on_loopback()
             _Run(folder, network, means).serve(asked, announce)
         finally:
             sweep(folder)
@@ -82,6 +94,8 @@ def sweep(folder: Folder) -> None:
     record = folder.read()
     if record and record.boot_id == boot_id():
         end(process for name, process in record.processes.items() if name != RUN)
+        if record.bridge and record.netns is None:
+            remove_links()
     remove_namespace(_netns(folder))
     folder.clear()
 
@@ -112,6 +126,8 @@ class _Run:
     def serve(self, asked: list[int], announce: Callable[[Record], None]) -> None:
         """Keep the programs running until a signal asks to stop. asked: signals that arrived, oldest first."""
         self._write()
+        if self._network.in_pod and self._network.bridge:
+            make_links(None)  # after the record, so that whoever sweeps up knows whose they are
         while not {signal.SIGTERM, signal.SIGINT} & set(asked):
             if HURRY in asked:
                 asked.remove(HURRY)

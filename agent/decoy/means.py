@@ -12,7 +12,7 @@ from pathlib import Path
 
 QEMU = "qemu-system-x86_64"
 
-# linux/capability.h: numbers of the two that a network namespace with links needs.
+# linux/capability.h: what links need, and what a network namespace needs beside.
 _CAP_NET_ADMIN, _CAP_SYS_ADMIN = 12, 21
 
 
@@ -21,21 +21,22 @@ class Means:
     """What a decoy can be made of here. lacks: one sentence for each thing that must be left out.
 
     accelerator: `kvm` or `tcg`, empty without QEMU. has_audio: QEMU can play into a PulseAudio that is there.
+    has_links: bridge and tap can be made, in a namespace of their own or in the pod's.
     """
 
     accelerator: str
     has_pulse: bool
     has_audio: bool
-    has_namespaces: bool
+    has_links: bool
     lacks: Sequence[str]
 
 
-def find_means() -> Means:
-    """Look at the machine. Cost: one run of QEMU to list its audio drivers, about 50 ms."""
+def find_means(*, in_pod: bool = False) -> Means:
+    """Look at the machine, or at the container of a pod. Cost: one run of QEMU to list its audio drivers, 50 ms."""
     has_qemu = shutil.which(QEMU) is not None
     has_pulse = shutil.which("pulseaudio") is not None
     has_driver = has_qemu and "pa" in _audio_drivers()
-    has_namespaces = _may_make_namespaces()
+    has_links = _may_make_links(in_pod=in_pod)
     lacks = []
     if not has_qemu:
         lacks.append(f"no {QEMU} on PATH: this decoy has no emulator")
@@ -43,13 +44,15 @@ def find_means() -> Means:
         lacks.append("no pulseaudio on PATH: this decoy has no sound")
     if has_pulse and has_qemu and not has_driver:
         lacks.append(f"{QEMU} has no audio driver pa (on Debian 12 it comes with qemu-system-gui): this decoy is mute")
-    if not has_namespaces:
+    if not has_links and in_pod:
+        lacks.append("no CAP_NET_ADMIN, /dev/net/tun or `ip` in this container: this decoy has no bridge and no tap")
+    elif not has_links:
         lacks.append("no right to make network namespaces: this decoy has loopback ports, no bridge and no tap")
     return Means(
         accelerator="" if not has_qemu else "kvm" if _opens(Path("/dev/kvm")) else "tcg",
         has_pulse=has_pulse,
         has_audio=has_pulse and has_driver,
-        has_namespaces=has_namespaces,
+        has_links=has_links,
         lacks=lacks,
     )
 
@@ -59,11 +62,12 @@ def _audio_drivers() -> list[str]:
     return done.stdout.split()
 
 
-def _may_make_namespaces() -> bool:
+def _may_make_links(*, in_pod: bool) -> bool:
     """Tell whether this process has the capabilities, /dev/net/tun and `ip`."""
     status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
     effective = int(status.partition("CapEff:")[2].split()[0], 16)
-    has_rights = bool(effective >> _CAP_NET_ADMIN & effective >> _CAP_SYS_ADMIN & 1)
+    needed = {_CAP_NET_ADMIN} if in_pod else {_CAP_NET_ADMIN, _CAP_SYS_ADMIN}
+    has_rights = all(effective >> number & 1 for number in needed)
     return has_rights and shutil.which("ip") is not None and _opens(Path("/dev/net/tun"))
 
 

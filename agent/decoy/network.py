@@ -1,4 +1,4 @@
-"""A decoy's network: a namespace of its own with a bridge and a tap, or loopback ports where that isn't allowed."""
+"""A decoy's network: a namespace of its own with bridge and tap, the pod it is in, or loopback ports and no more."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.decoy.errors import DecoyError
+from agent.decoy.errors import BadRequest, DecoyError
 
 # The names that the agent looks for when nobody tells it others; they are the seed's.
 BRIDGE, TAP = "loco-br", "tap0"
@@ -39,7 +39,10 @@ MAX_TRIES = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """Where a decoy is reached. netns is None, bridge and tap are empty, where it shares the machine's network."""
+    """Where a decoy is reached. netns is None without a namespace of its own; bridge and tap are empty without them.
+
+    in_pod: the namespace is a pod's, and the agent is another container of it.
+    """
 
     address: str
     health_port: int
@@ -47,6 +50,7 @@ class Network:
     netns: str | None
     bridge: str
     tap: str
+    in_pod: bool = False
 
 
 def make_namespace(netns: str) -> Network:
@@ -57,11 +61,7 @@ def make_namespace(netns: str) -> Network:
     """
     ip("netns", "add", netns)
     ip("-n", netns, "link", "set", "lo", "up")
-    ip("-n", netns, "link", "add", BRIDGE, "type", "bridge")
-    ip("-n", netns, "address", "add", BRIDGE_ADDRESS, "dev", BRIDGE)
-    ip("-n", netns, "link", "set", BRIDGE, "up")
-    ip("-n", netns, "tuntap", "add", TAP, "mode", "tap")
-    ip("-n", netns, "link", "set", TAP, "master", BRIDGE, "up")
+    make_links(netns)
     return Network(
         address=_join(netns), health_port=HEALTH_PORT, vnc_port=VNC_PORT, netns=netns, bridge=BRIDGE, tap=TAP
     )
@@ -75,6 +75,44 @@ def remove_namespace(netns: str) -> None:
     for row in _ip_json("-n", netns, "link", "show", "type", "veth"):
         ip("-n", netns, "link", "delete", row["ifname"])
     ip("netns", "delete", netns)
+
+
+def of_pod(*, has_links: bool) -> Network:
+    """Return the network of the pod that this process is in; `make_links` gives it bridge and tap.
+
+    Raises: BadRequest where there are links of these names, as they may be the machine's own.
+    """
+    strangers = sorted({row["ifname"] for row in _ip_json("link", "show")} & {BRIDGE, TAP}) if has_links else []
+    if strangers:
+        raise BadRequest(
+            f"{' and '.join(strangers)} is here already and no decoy's record names it; nothing was started"
+        )
+    bridge, tap = (BRIDGE, TAP) if has_links else ("", "")
+    return Network(
+        address="127.0.0.1",
+        health_port=HEALTH_PORT,
+        vnc_port=VNC_PORT,
+        netns=None,
+        bridge=bridge,
+        tap=tap,
+        in_pod=True,
+    )
+
+
+def make_links(netns: str | None) -> None:
+    """Make bridge and tap in a namespace, None: the one that this process is in."""
+    inside = _inside(netns)
+    ip(*inside, "link", "add", BRIDGE, "type", "bridge")
+    ip(*inside, "address", "add", BRIDGE_ADDRESS, "dev", BRIDGE)
+    ip(*inside, "link", "set", BRIDGE, "up")
+    ip(*inside, "tuntap", "add", TAP, "mode", "tap")
+    ip(*inside, "link", "set", TAP, "master", BRIDGE, "up")
+
+
+def remove_links() -> None:
+    """Remove bridge and tap, those that are there, from the namespace that this process is in."""
+    for name in {row["ifname"] for row in _ip_json("link", "show")} & {BRIDGE, TAP}:
+        ip("link", "delete", name)
 
 
 def on_loopback() -> Network:
@@ -106,20 +144,20 @@ def addresses(slot: int) -> tuple[str, str]:
     return f"{first}/31", f"{first + 1}/31"
 
 
-def set_link(netns: str, name: str, *change: str) -> None:
+def set_link(netns: str | None, name: str, *change: str) -> None:
     """Change a link of a namespace, as in `ip link set NAME CHANGE`."""
-    ip("-n", netns, "link", "set", name, *change)
+    ip(*_inside(netns), "link", "set", name, *change)
 
 
-def is_link_up(netns: str, name: str) -> bool:
+def is_link_up(netns: str | None, name: str) -> bool:
     """Tell whether a link is administratively up."""
-    (row,) = _ip_json("-n", netns, "link", "show", "dev", name)
+    (row,) = _ip_json(*_inside(netns), "link", "show", "dev", name)
     return "UP" in row["flags"]
 
 
-def master_of(netns: str, name: str) -> str | None:
+def master_of(netns: str | None, name: str) -> str | None:
     """Return the bridge that a link is in, or None."""
-    (row,) = _ip_json("-n", netns, "link", "show", "dev", name)
+    (row,) = _ip_json(*_inside(netns), "link", "show", "dev", name)
     master: str | None = row.get("master")
     return master
 
@@ -153,6 +191,11 @@ def _join(netns: str) -> str:
         ip("link", "set", f"loco{slot}", "up")
         return inside.partition("/")[0]
     raise DecoyError(f"no address of {RANGE} could be had: {refusal}")
+
+
+def _inside(netns: str | None) -> list[str]:
+    """Return the option that makes `ip` act in a namespace."""
+    return ["-n", netns] if netns else []
 
 
 def _ip_json(*arguments: str) -> list[dict[str, str]]:

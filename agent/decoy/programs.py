@@ -1,4 +1,4 @@
-"""The command lines of a decoy's three programs: PulseAudio, QEMU and the agent. Pure."""
+"""The command lines of a decoy's programs: PulseAudio, QEMU, and outside of a pod the agent. Pure."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def programs(plan: Plan, environment: Mapping[str, str]) -> list[Program]:
     """
     folder = plan.folder
     home = {**environment, "HOME": str(folder.path), "PULSE_RUNTIME_PATH": str(folder.path)}
-    rows = [("agent", _agent(plan), {**environment, **_settings(plan)}, AGENT_RESTART_SECONDS)]
+    rows = []
+    if not plan.network.in_pod:
+        rows.append(("agent", _agent(plan), {**environment, **_settings(plan)}, AGENT_RESTART_SECONDS))
     if plan.means.accelerator:
         rows.insert(0, ("qemu", _qemu(plan), home, RESTART_SECONDS))
     if plan.means.has_pulse:
@@ -87,6 +89,7 @@ def _pulseaudio(folder: Folder) -> list[str]:
 
 def _qemu(plan: Plan) -> list[str]:
     folder, network = plan.folder, plan.network
+    host = "" if network.in_pod else network.address  # "" is every address of the pod, of either family
     display = network.vnc_port - 5900  # QEMU's -vnc counts displays from port 5900
     command = [
         QEMU,
@@ -95,7 +98,7 @@ def _qemu(plan: Plan) -> list[str]:
         *("-machine", "pc,usb=off" + (",pcspk-audiodev=speaker" if plan.means.has_audio else "")),
         # A disk, as a floppy was seen to fail to boot every second time under nested KVM.
         *("-drive", f"file={GUEST},format=raw,if=ide,snapshot=on"),
-        *("-vga", "std", "-display", "none", "-vnc", f"{network.address}:{display}"),
+        *("-vga", "std", "-display", "none", "-vnc", f"{host}:{display}"),
         *("-qmp", f"unix:{folder.qmp},server=on,wait=off"),
         *("-qmp", f"unix:{folder.agent_qmp},server=on,wait=off"),
     ]

@@ -35,11 +35,11 @@ class Running:
             raise DecoyError(f"decoy {self.record.id} has no {program} process now; nothing was done")
         return found
 
-    def netns(self) -> str:
-        """Return the network namespace. Raises: DecoyError where it shares the machine's network."""
-        if self.record.netns is None:
+    def require_links(self) -> Record:
+        """Return the record of a decoy with bridge and tap. Raises: DecoyError when it has none."""
+        if not self.record.bridge:
             raise DecoyError(f"decoy {self.record.id} has neither bridge nor tap (they need root); nothing was done")
-        return self.record.netns
+        return self.record
 
     def restart(self, program: str) -> Process:
         """Have a program started at once that waits for its restart. Raises: DecoyError when it doesn't come."""

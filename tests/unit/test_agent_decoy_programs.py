@@ -10,7 +10,7 @@ PLAIN = Network(address="127.0.0.1", health_port=20000, vnc_port=20001, netns=No
 
 
 def means(**changes):
-    whole = {"accelerator": "kvm", "has_pulse": True, "has_audio": True, "has_namespaces": True, "lacks": ()}
+    whole = {"accelerator": "kvm", "has_pulse": True, "has_audio": True, "has_links": True, "lacks": ()}
     return Means(**{**whole, **changes})
 
 
@@ -38,7 +38,7 @@ def test_no_program_but_qemu_carries_its_name():
 
 
 def test_without_rights_nothing_enters_a_namespace_and_there_is_no_tap():
-    found = planned(PLAIN, has_namespaces=False)
+    found = planned(PLAIN, has_links=False)
 
     assert "qemu-system-x86_64" == found["qemu"].arguments[0]
     assert "-netdev" not in found["qemu"].arguments
