@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from jobs.health.classify import recall
 from jobs.health.history import HISTORY_TICKS
-from jobs.health.model import Connectivity, ConnectivityOutcome, InstanceKey, ProbeOutcome
+from jobs.health.model import Connectivity, ConnectivityOutcome, InstanceKey, ProbeOutcome, ProbeResult
+from jobs.health.pods import reason_not_to_ask
 from jobs.health.policy import Policy
 from jobs.health.watched import Watched, follow, see_connectivity, see_probe
-from jobs.probe.answers import probe_result, report_request
+from jobs.probe.answers import MAX_DETAIL_CHARACTERS, probe_result, report_request
 from jobs.probe.reports import Fetcher
 from jobs.probe.screens import Pictures
 from jobs.probe.vnc import VncProber, reason_not_to_dial
@@ -132,16 +133,18 @@ class Collector:
 
     def _reports(self, tick: int) -> _Seen:
         """Ask everybody, those last who hung the last time."""
-        in_order = sorted(self._fleet.values(), key=_hung)
-        self._fetcher.ask(report_request(watched.instance) for watched in in_order)
-        return self._gather(tick, _REPORTS_SECONDS)
+        seen = _Seen()
+        self._ask(tick, sorted(self._fleet.values(), key=_hung), seen)
+        self._gather(tick, _REPORTS_SECONDS, seen)
+        return seen
 
     def _between_ticks(self, tick: int) -> _Seen:
         """Ask whom no tick has seen yet, take what is late, fetch moved pictures, and shake hands."""
+        seen = _Seen()
         if tick:
-            self._fetcher.ask(report_request(one.instance) for one in self._fleet.values() if not one.tick)
+            self._ask(tick, [one for one in self._fleet.values() if not one.tick], seen)
         self._fetcher.ask(self._pictures.requests(self._fleet.values()))
-        seen = self._gather(tick, _LATE_SECONDS)
+        self._gather(tick, _LATE_SECONDS, seen)
         for key, connectivity in self._shake_hands().items():
             watched, assessment = see_connectivity(
                 seen.watched.get(key, self._fleet[key]), connectivity, policy=self._policy
@@ -151,9 +154,26 @@ class Collector:
                 seen.moved.append(TickRow(watched.probe, assessment, connectivity))
         return seen
 
-    def _gather(self, tick: int, seconds: float) -> _Seen:
+    def _ask(self, tick: int, fleet: Iterable[Watched], seen: _Seen) -> None:
+        """Ask those that may be asked; of the others Kubernetes alone has something to say."""
+        now_ms = self._clock()
+        for watched in fleet:
+            reason = reason_not_to_ask(watched.instance, now_ms)
+            if reason:
+                probe = ProbeResult(
+                    watched.instance.key, ProbeOutcome.NOT_ASKED, now_ms, 0.0, reason[:MAX_DETAIL_CHARACTERS]
+                )
+                self._see(tick, watched, probe, seen)
+            else:
+                self._fetcher.ask([report_request(watched.instance)])
+
+    def _see(self, tick: int, watched: Watched, probe: ProbeResult, seen: _Seen) -> None:
+        after, assessment, change = see_probe(watched, probe, tick=tick, policy=self._policy)
+        seen.watched[probe.key] = after
+        seen.rows.append(TickRow(probe, assessment, watched.connectivity, change))
+
+    def _gather(self, tick: int, seconds: float, seen: _Seen) -> None:
         """Take the answers that are there within `seconds`."""
-        seen = _Seen()
         for answer in self._fetcher.gather(seconds):
             watched = self._fleet.get(answer.request.key)
             if watched is None:
@@ -163,11 +183,7 @@ class Collector:
                 if screen_hash:
                     seen.screens[watched.instance.key] = Screen(screen_hash, answer.received_at_ms, answer.body)
             elif watched.tick < tick:
-                probe = probe_result(watched.instance, answer)
-                after, assessment, change = see_probe(watched, probe, tick=tick, policy=self._policy)
-                seen.watched[probe.key] = after
-                seen.rows.append(TickRow(probe, assessment, watched.connectivity, change))
-        return seen
+                self._see(tick, watched, probe_result(watched.instance, answer), seen)
 
     def _shake_hands(self) -> dict[InstanceKey, Connectivity]:
         """Probe the VNC servers that may be dialled; say of the others why not."""
@@ -176,7 +192,9 @@ class Collector:
         dialled: dict[InstanceKey, tuple[str, int]] = {}
         for key, watched in self._fleet.items():
             address = watched.instance.vnc_address
-            reason = reason_not_to_dial(watched.instance, watched.report, report_age_ms=now_ms - watched.report_at_ms)
+            reason = reason_not_to_ask(watched.instance, now_ms) or reason_not_to_dial(
+                watched.instance, watched.report, report_age_ms=now_ms - watched.report_at_ms
+            )
             if reason or address is None:
                 said[key] = Connectivity(ConnectivityOutcome.NOT_DIALLED, now_ms, detail=reason)
             else:

@@ -9,6 +9,9 @@ from typing import Any
 MAX_NAME_CHARACTERS = 253
 MAX_SENTENCE_CHARACTERS = 200
 
+# The end of the year 9999, behind which no RFC 3339 text leads.
+MAX_INSTANT_MS = 253_402_300_799_999
+
 
 def at(value: object, *path: str) -> Any:  # noqa: ANN401 - JSON
     """Return what stands at `path`, None where it doesn't lead anywhere."""
@@ -58,6 +61,7 @@ def parse_instant_ms(line: str) -> int | None:
     """Return an RFC 3339 instant with its zone in Unix milliseconds, None for anything else."""
     try:
         instant = datetime.fromisoformat(line)
-        return None if instant.tzinfo is None else round(instant.timestamp() * 1000)
+        at_ms = int(instant.timestamp() * 1000) if instant.tzinfo else -1
     except (ValueError, OverflowError):
         return None
+    return at_ms if 0 <= at_ms <= MAX_INSTANT_MS else None

@@ -97,7 +97,10 @@ class Instance:
 
 
 class ProbeOutcome(StrEnum):
-    """How fetching one report ended; all but OK leave the last good report in place."""
+    """How fetching one report ended; all but OK leave the last good report in place.
+
+    NOT_ASKED: nothing was dialled, because the pod can't answer or isn't to be watched.
+    """
 
     OK = "ok"
     REFUSED = "refused"
@@ -110,11 +113,12 @@ class ProbeOutcome(StrEnum):
     TOO_LARGE = "too-large"
     INVALID = "invalid"
     WRONG_UID = "wrong-uid"
+    NOT_ASKED = "not-asked"
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """One attempt to fetch a report, ended one way or another.
+    """One attempt to fetch a report, ended one way or another; or why there was none.
 
     detail: one clause with observed value and limit, at most 200 characters, no control characters.
     report, body: set only with OK. duration_seconds: from the first byte sent to the last received.

@@ -29,6 +29,14 @@ class Policy:
     stale_seconds: float = _limit(20.0, 1.0, 3600.0)
     # faults-and-security section 2, row 14: more than 5 s is shown.
     clock_skew_seconds: float = _limit(5.0, 0.1, 86400.0)
+    # faults-and-security row 38: a pod's boot takes up to 90 s.
+    pod_start_seconds: float = _limit(90.0, 0.0, 3600.0)
+    # chosen: a first pull of an emulator's image takes minutes; kubelet says by itself when it fails.
+    pod_pull_seconds: float = _limit(300.0, 0.0, 86400.0)
+    # chosen: four times the default grace period of a pod.
+    pod_terminating_seconds: float = _limit(120.0, 0.0, 86400.0)
+    # chosen: a StatefulSet makes the next pod within a second; a busy control plane gets a minute.
+    pod_missing_seconds: float = _limit(60.0, 0.0, 86400.0)
     # chosen: first picture and first sound of the decoy come within 10 s; three times that for slower guests.
     boot_grace_seconds: float = _limit(30.0, 0.0, 3600.0)
     # architecture section 5: an unplanned restart is a finding for 60 s.

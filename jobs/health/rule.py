@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from agent.report import Agent, Audio, Clients, HealthReport, Network, Performance, Qemu, Screen, Video
-from jobs.health.history import History
+from jobs.health.history import History, Observation
 from jobs.health.model import (
     Connectivity,
     ConnectivityOutcome,
@@ -46,6 +46,14 @@ class View:
     def at_ms(self) -> int:
         """Return when the probe was answered."""
         return self.probe.received_at_ms
+
+    @property
+    def of_this_pod(self) -> tuple[Observation, ...]:
+        """Return what was seen since the pod runs: another pod's QEMU is no earlier life of this one's."""
+        pod = self.instance.pod
+        if pod is None or pod.since_ms is None:
+            return self.history.observations
+        return tuple(one for one in self.history.observations if one.received_at_ms >= pod.since_ms)
 
     @property
     def is_booting(self) -> bool:

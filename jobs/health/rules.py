@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from jobs.health.model import Severity, Verdict
-from jobs.health.rows import agent, audio, clients, load, network, qemu, screen
+from jobs.health.rows import agent, audio, clients, load, network, pod, qemu, screen
 from jobs.health.rule import Rule
 
 RULES: tuple[Rule, ...] = (
+    *pod.ROWS,
     *agent.ROWS,
     *qemu.ROWS,
     *network.ROWS,

@@ -10,6 +10,7 @@ from jobs.health.classify import classify
 from jobs.health.history import EMPTY
 from jobs.health.model import FailureClass, ProbeOutcome, Severity
 from jobs.health.policy import Policy
+from jobs.health.rows import pod
 from jobs.health.rules import BADNESS, BY_CODE, FAULTS, RULES
 
 REASONS = (Path(__file__).parents[2] / "docs" / "reasons.md").read_text()
@@ -110,6 +111,9 @@ OUTCOMES = {
 # Each has a test of its own in test_jobs_classify.py.
 ELSEWHERE = {"NotYetObserved", "ReportStale", "LegacyAgent", "IdentityUnproven", "ClockSkew"}
 
+# Those of the pod are in test_jobs_rows_pod.py.
+POD = {rule.code for rule in pod.ROWS}
+
 
 def watched(changes, vnc):
     """Return the last of as many equal ticks as the slowest rule needs."""
@@ -120,7 +124,7 @@ def watched(changes, vnc):
 
 
 def test_every_rule_is_shown_to_hold_somewhere():
-    assert set(BY_CODE) == SICK.keys() | OUTCOMES.keys() | ELSEWHERE
+    assert set(BY_CODE) == SICK.keys() | OUTCOMES.keys() | ELSEWHERE | POD
 
 
 @pytest.mark.parametrize("code", SICK)
@@ -194,7 +198,10 @@ def test_findings_and_plans_are_no_faults():
     quiet = {code for code in BY_CODE if code not in FAULTS}
     findings = {rule.code for rule in RULES if rule.severity is Severity.FINDING}
 
-    assert findings | {"PausedByOperator", "GuestSuspended", "Migrating"} == quiet
+    planned = {"PausedByOperator", "GuestSuspended", "Migrating"}
+    planned |= {"PodStarting", "PodTerminating", "PodReplacing", "MonitoringOff"}
+
+    assert findings | planned == quiet
 
 
 def test_only_a_proven_layer_is_blamed_and_never_by_a_finding():

@@ -83,12 +83,11 @@ def _has_restarted(view: View) -> bool:
     if qemu.uptime_seconds is not None:
         return qemu.uptime_seconds <= limit and any(
             one.qemu_uptime_seconds is not None and one.qemu_uptime_seconds > qemu.uptime_seconds
-            for one in view.history.observations
+            for one in view.of_this_pod
         )
     pid = pid_of(view.report)
     return pid is not None and any(
-        one.qemu_pid not in (None, pid) and view.at_ms - one.received_at_ms <= limit * 1000
-        for one in view.history.observations
+        one.qemu_pid not in (None, pid) and view.at_ms - one.received_at_ms <= limit * 1000 for one in view.of_this_pod
     )
 
 
