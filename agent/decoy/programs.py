@@ -47,10 +47,11 @@ class Plan:
 def programs(plan: Plan, environment: Mapping[str, str]) -> list[Program]:
     """Return the programs that this machine has the means for, in the order to start them.
 
-    environment: of the run; the programs get it with a home and a PulseAudio of their own.
+    environment: of the run; the programs get it with a home, temporary files and a PulseAudio of their own.
     """
     folder = plan.folder
-    home = {**environment, "HOME": str(folder.path), "PULSE_RUNTIME_PATH": str(folder.path)}
+    place = str(folder.path)
+    home = {**environment, "HOME": place, "PULSE_RUNTIME_PATH": place, "TMPDIR": place}
     rows = []
     if not plan.network.in_pod:
         rows.append(("agent", _agent(plan), {**environment, **_settings(plan)}, AGENT_RESTART_SECONDS))
