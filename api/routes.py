@@ -17,7 +17,7 @@ from api.follower import Follower
 from api.problem import ProblemReason, echo, not_found, unavailable
 from api.snapshot import Snapshot
 from api.views import history as past
-from api.views import instances, quality
+from api.views import discovery, instances, quality
 from jobs.errors import JobError
 from jobs.health.model import InstanceKey
 from jobs.store import reader
@@ -223,9 +223,9 @@ ROUTES = (
     Route("/static/page.js", _file("static/page.js", "text/javascript; charset=utf-8"), needs_store=False),
     Route("/static/icon.svg", _file("static/icon.svg", "image/svg+xml"), needs_store=False),
     Route("/api/instances", _fleet(lambda call: instances.instances(call.fleet))),
-    Route("/api/instances/live", _fleet(lambda call: instances.live(call.fleet, call.snapshot))),
+    Route("/api/instances/live", _fleet(lambda call: discovery.live(call.fleet, call.snapshot))),
     Route("/api/instances/provisioned", _fleet(lambda call: instances.provisioned(call.fleet))),
-    Route("/api/instances/discovery-info", _fleet(lambda call: instances.discovery_info(call.snapshot))),
+    Route("/api/instances/discovery-info", _fleet(lambda call: discovery.discovery_info(call.snapshot))),
     Route("/api/instances/{id}/history", _history, is_cached=False),
     Route("/api/instances/{id}/why", _why, is_cached=False),
     Route("/api/instances/{id}/screen.png", _picture, is_cached=False),

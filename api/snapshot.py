@@ -13,6 +13,7 @@ from agent.report import HealthReport
 from jobs.health.incident import Incident
 from jobs.health.model import Instance, InstanceKey
 from jobs.store import fleet, reader
+from jobs.store.discovery import Discovery, read_discovery
 from jobs.store.fleet import Picture, Uptime
 from jobs.store.reader import Latest, Run
 
@@ -32,7 +33,7 @@ class Report:
 class Snapshot:
     """One revision of the store; instances by public id, in the order that people read them.
 
-    last_successes: when each command last committed a tick.
+    last_successes: when each command last committed a tick. discovery: how instances were found, None before that.
     uptimes: over the hour before the newest observation, so that they move with the revision only.
     """
 
@@ -48,18 +49,20 @@ class Snapshot:
     last_successes: Mapping[str, int]
     size_bytes: int
     observed_at_ms: int | None
+    discovery: Discovery | None = None
 
 
 def load(connection: sqlite3.Connection, previous: Snapshot | None) -> Snapshot:
-    """Return the snapshot of now; the runs alone are read again when the revision hasn't moved.
+    """Return the snapshot of now; runs and discovery alone are read again when the revision hasn't moved.
 
     A lease renewal or a tick over an empty fleet changes no revision, yet its run is alive.
     """
+    discovery = read_discovery(connection)
     runs = {run.command: run for run in reader.last_runs(connection)}
     last_successes = fleet.last_successes(connection)
     revision = reader.revision(connection)
     if previous is not None and previous.revision == revision:
-        return replace(previous, runs=runs, last_successes=last_successes)
+        return replace(previous, runs=runs, last_successes=last_successes, discovery=discovery)
     latest = reader.latest(connection)
     observed_at_ms = max((row.assessment.observed_at_ms for row in latest.values()), default=None)
     until_ms = observed_at_ms or 0
@@ -76,6 +79,7 @@ def load(connection: sqlite3.Connection, previous: Snapshot | None) -> Snapshot:
         last_successes=last_successes,
         size_bytes=fleet.size_bytes(connection),
         observed_at_ms=observed_at_ms,
+        discovery=discovery,
     )
 
 

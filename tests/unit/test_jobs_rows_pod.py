@@ -188,8 +188,8 @@ def test_a_deleted_pod_that_comes_back_opens_no_incident():
             assert watch.incident is None, codes(watch.watched.assessment)
     become(watch, a_pod(), uid="uid-2")
     seen = [watch.see(outcome=ProbeOutcome.REFUSED, vnc=None)]
-    for uptime_seconds in (10.0, 25.0, 40.0, 55.0):
-        seen.append(watch.see(a_report(agent={"uid": "uid-2"}, qemu={"uptime_seconds": uptime_seconds})))
+    reports = [a_report(agent={"uid": "uid-2"}, qemu={"uptime_seconds": 10.0 + 15 * tick}) for tick in range(4)]
+    seen += [watch.see(report) for report in reports]
 
     assert [["PodStarting"], ["Booting"], ["Booting"], [], []] == [codes(one) for one in seen]
     assert watch.incident is None
