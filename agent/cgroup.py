@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,10 @@ _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 # cgroup v1 says "no limit" by a number near 2^63, rounded to a page (kernel doc: cgroup-v1/memory.rst).
 _NO_LIMIT_BYTES = 1 << 60
+
+
+class GroupHidden(Exception):
+    """The process runs in another container, whose group isn't visible from this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +37,11 @@ class Usage:
 def read_usage(pid: int | None = None, *, proc: Path = _PROC, mount: Path = _MOUNT) -> Usage:
     """Return a reading of the group of a process (None: our own), or of the host where no group can be read.
 
-    Raises: OSError when not even the host's files can be read.
+    Raises: GroupHidden for a process of another container; OSError when not even the host's files can be read.
     """
-    memberships = (proc / (str(pid) if pid else "self") / "cgroup").read_text(encoding="utf-8")
+    memberships = _memberships(proc, pid)
+    if memberships != _memberships(proc, None) and not _shows(mount, memberships):
+        raise GroupHidden
     for read in (_read_v2, _read_v1):
         try:
             return read(memberships, mount)
@@ -108,6 +115,18 @@ def read_memory(*, proc: Path = _PROC) -> dict[str, int]:
     """Return /proc/meminfo in bytes."""
     lines = (proc / "meminfo").read_text(encoding="ascii").splitlines()
     return {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines[:3]}
+
+
+def _memberships(proc: Path, pid: int | None) -> str:
+    return (proc / str(pid or "self") / "cgroup").read_text(encoding="utf-8")
+
+
+def _shows(mount: Path, memberships: str) -> bool:
+    """Tell whether a group's folder is there: in version 1's hierarchy of memory, else in version 2's only one."""
+    for controller in ("memory", ""):
+        with suppress(KeyError):
+            return (mount / controller / _path(memberships, controller).lstrip("/")).is_dir()
+    return False
 
 
 def _path(memberships: str, controller: str) -> str:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Any
 
 import psutil
 
-from agent.cgroup import Usage, read_memory, read_pressure, read_usage
+from agent.cgroup import GroupHidden, Usage, read_memory, read_pressure, read_usage
 from agent.checks.process import QemuProcess
 from agent.report import Performance
 
 
 class PerformanceCheck:
-    """Rates over the last round: the container that QEMU runs in where it is visible, else the agent's own."""
+    """Rates over the last round: of the container that QEMU runs in, or of the agent's own while there is no QEMU.
+
+    What a container uses is null where QEMU's is another one that can't be seen, as a sidecar's neighbour can't.
+    """
 
     def __init__(self, process: QemuProcess) -> None:
         self._process = process
         self._last: tuple[float, Usage] | None = None
         self._last_qemu: tuple[float, int, float] | None = None
+        self._is_hidden = False
         self._host_bytes = read_memory()["MemTotal"]
         self._host_cores = os.cpu_count() or 1
 
@@ -26,29 +31,51 @@ class PerformanceCheck:
         """Return the block; what needs two rounds is None in the first. Raises: OSError."""
         now = time.monotonic()
         pid, qemu_cpu, qemu_memory, reasons = self._qemu_facts(now)
-        usage = read_usage(pid)
-        last, self._last = self._last, (now, usage)
-        before = last[1] if last and last[1].scope == usage.scope else None
         cpu_pressure, memory_pressure = read_pressure("cpu"), read_pressure("memory")
-        if before is None or last is None:
-            reasons.append("cpu_usage needs two rounds")
         if cpu_pressure is None:
             reasons.append("this kernel measures no pressure")
+        facts = self._container_facts(now, pid, reasons)
         return Performance(
-            cpu_usage=self._cpu_percent(before, usage, now - last[0]) if before and last else None,
-            memory_usage=round(100 * usage.memory_bytes / (usage.memory_limit_bytes or self._host_bytes), 1),
             load_average=round(os.getloadavg()[0], 2),
             qemu_cpu=qemu_cpu,
             qemu_memory=qemu_memory,
             qemu_pid=None if pid is None else str(pid),
-            scope=usage.scope,
-            cpu_limit_cores=usage.cpu_limit_cores,
-            memory_limit_bytes=usage.memory_limit_bytes,
-            throttled_ratio=throttled_ratio(before, usage) if before else None,
             cpu_pressure_ratio=cpu_pressure,
             memory_pressure_ratio=memory_pressure,
+            **facts,
             error="; ".join(reasons) or None,
         )
+
+    def _container_facts(self, now: float, pid: int | None, reasons: list[str]) -> dict[str, Any]:
+        """Return the fields about the container; why some are missing is appended to `reasons`."""
+        usage = self._usage(pid)
+        last, self._last = self._last, (now, usage) if usage else None
+        if usage is None:
+            reasons.append("cpu_usage and memory_usage: QEMU's container is not the agent's and can't be seen from it")
+            return {}
+        before = last[1] if last and last[1].scope == usage.scope else None
+        if before is None or last is None:
+            reasons.append("cpu_usage needs two rounds")
+        return {
+            "cpu_usage": self._cpu_percent(before, usage, now - last[0]) if before and last else None,
+            "memory_usage": round(100 * usage.memory_bytes / (usage.memory_limit_bytes or self._host_bytes), 1),
+            "scope": usage.scope,
+            "cpu_limit_cores": usage.cpu_limit_cores,
+            "memory_limit_bytes": usage.memory_limit_bytes,
+            "throttled_ratio": throttled_ratio(before, usage) if before else None,
+        }
+
+    def _usage(self, pid: int | None) -> Usage | None:
+        """Return a reading, None while QEMU's container is hidden or, with QEMU away, was hidden before."""
+        if pid is None and self._is_hidden:
+            return None
+        try:
+            usage = read_usage(pid)
+        except GroupHidden:
+            self._is_hidden = True
+            return None
+        self._is_hidden = False
+        return usage
 
     def _cpu_percent(self, before: Usage, after: Usage, seconds: float) -> float | None:
         """Return use in percent of what may be used; None when the group was made anew."""

@@ -1,6 +1,6 @@
 import pytest
 
-from agent.cgroup import Usage, read_memory, read_pressure, read_usage
+from agent.cgroup import GroupHidden, Usage, read_memory, read_pressure, read_usage
 
 MEMINFO = "MemTotal: 1000 kB\nMemFree: 100 kB\nMemAvailable: 400 kB\nBuffers: 1 kB\n"
 
@@ -63,6 +63,25 @@ def test_the_group_of_another_process_is_read(roots):
 
     assert "cgroup-v2" == read_usage(7, **roots).scope
     assert "host" == read_usage(**roots).scope
+
+
+def test_a_group_of_another_container_is_not_taken_for_our_own(roots):
+    write(roots["mount"], V2)
+    write(roots["proc"], {"self/cgroup": "0::/\n", "7/cgroup": "0::/../other\n"})
+
+    with pytest.raises(GroupHidden):
+        read_usage(7, **roots)
+
+
+def test_a_group_of_another_container_is_not_taken_for_our_own_in_version_1(roots):
+    own = {name.replace("/pod/", "/"): text for name, text in V1.items()}
+    groups = "4:memory:/{0}\n3:misc:/\n2:cpuacct:/{0}\n1:cpu:/{0}\n0::/\n"
+    write(roots["mount"], own)
+    write(roots["proc"], {"self/cgroup": groups.format("mine"), "7/cgroup": groups.format("other")})
+
+    assert "cgroup-v1" == read_usage(**roots).scope
+    with pytest.raises(GroupHidden):
+        read_usage(7, **roots)
 
 
 def test_max_means_no_limit(roots):
