@@ -28,7 +28,7 @@ class Refused(Exception):
 
 
 def kubectl() -> str:
-    """Return the kubectl of PATH, or of the test cluster's programs; without one the test is skipped, or fails in CI."""
+    """Return the kubectl of PATH or of the test cluster; without one the test is skipped, or fails in CI."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     built = sorted(map(str, cache.glob("localkind/*/bin/kubectl")))
     if found := shutil.which("kubectl") or (built[-1] if built else None):
