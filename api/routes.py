@@ -16,8 +16,8 @@ from api.fleet import Fleet, Standing
 from api.follower import Follower
 from api.problem import ProblemReason, echo, not_found, unavailable
 from api.snapshot import Snapshot
-from api.views import history as past
 from api.views import discovery, instances, quality
+from api.views import history as past
 from jobs.errors import JobError
 from jobs.health.model import InstanceKey
 from jobs.store import reader

@@ -10,8 +10,8 @@ from api import measured
 from api.fleet import Fleet, Standing
 from api.instants import rfc3339, rfc3339_or_none
 from api.views.instances import kubernetes_of
-from api.wording import sentence
 from jobs.health.model import Connectivity, Evidence, FailureClass, Reason, Severity, Verdict
+from jobs.health.wording import sentence
 from jobs.store.reader import Latest
 
 # Architecture section 6: at most 3 attempts per instance in any 60 minutes.

@@ -1,11 +1,7 @@
 """From what the namespaces show, and the inventory before it, to the inventory; pure.
 
-Nothing is taken away because it wasn't seen:
-- a namespace that was never listed whole in this run keeps its instances as they were;
-- a pod that its StatefulSet wants stays, phase Missing, until it is back or no longer wanted;
-- of pods that no StatefulSet wants, one that goes while others stay is gone: whoever wanted it has another in its
-  place. When all of a namespace go at once, they stay as Missing for HOLD_SECONDS, because a wrong selector or label
-  looks just like that.
+Nothing is taken away because it wasn't seen: a namespace that was never listed whole in this run keeps its instances
+as they were, and jobs.cluster.missing says which pods are only away.
 """
 
 from __future__ import annotations
@@ -15,15 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 
-from jobs.cluster.owners import wanted_pods
+from jobs.cluster.missing import missing_pods
 from jobs.cluster.pods import KUBERNETES, Found, instance_of, ordinal_of
 from jobs.cluster.sight import Sight
 from jobs.health.model import Instance, Pod
-
-MISSING = "Missing"
-
-# chosen: long enough to see the alarm and to mend a label; not so long that a fleet taken down on purpose stays red.
-HOLD_SECONDS = 600
 
 
 def fleet_of(
@@ -34,34 +25,32 @@ def fleet_of(
     before: the last one. nodes: what is wrong with each node, empty where nothing is; None where that isn't known.
     """
     known = {one.key: one for one in before if one.source == KUBERNETES}
-    drafts: list[tuple[Instance, int | None]] = []
+    drafts: list[Instance] = []
     for sight in sights:
         drafts.extend(_of_namespace(sight, [one for one in known.values() if _is_of(one, sight)], at_ms))
-    return tuple(_named([(_with_node(draft, nodes), ordinal) for draft, ordinal in drafts]))
+    return tuple(_named([_with_node(draft, nodes) for draft in drafts]))
 
 
 def _is_of(instance: Instance, sight: Sight) -> bool:
     return instance.pod is not None and instance.pod.namespace == sight.facts.name
 
 
-def _of_namespace(sight: Sight, known: list[Instance], at_ms: int) -> Iterator[tuple[Instance, int | None]]:
-    """Yield the instances of one namespace with their ordinals."""
+def _of_namespace(sight: Sight, known: list[Instance], at_ms: int) -> Iterator[Instance]:
+    """Yield the instances of one namespace."""
     if sight.pods is None:
-        yield from ((one, _ordinal(one)) for one in known)
+        yield from known
         return
     earlier = {one.pod.name: one for one in known if one.pod}
     for name, found in sight.pods.items():
-        yield _dated(found, earlier.get(name), is_first=not known, at_ms=at_ms), found.ordinal
-    for name, statefulset in _absent(sight, earlier, at_ms).items():
-        missing = _missing(sight.facts.name, name, statefulset, earlier.get(name), at_ms)
-        yield missing, _ordinal(missing)
+        yield _dated(found, earlier.get(name), is_first=not known, at_ms=at_ms)
+    pods = {name: one.pod for name, one in earlier.items() if one.pod}
+    for pod in missing_pods(sight, pods, at_ms=at_ms):
+        yield _missing(pod, earlier.get(pod.name))
 
 
 def _ordinal(instance: Instance) -> int | None:
-    """Return the ordinal of an instance whose pod isn't seen now; its public id says whether it counted as one."""
-    if instance.pod is None or not (instance.pod.statefulset or instance.public_id.startswith("instance-")):
-        return None
-    return ordinal_of(instance.pod.name)
+    ordinal = instance.fields.get("ordinal")
+    return ordinal if isinstance(ordinal, int) else None
 
 
 def _dated(found: Found, before: Instance | None, *, is_first: bool, at_ms: int) -> Instance:
@@ -83,42 +72,12 @@ def _phase(instance: Instance) -> tuple[object, ...]:
     return (instance.uid, pod.phase, pod.reason == "Terminating") if pod else ()
 
 
-def _absent(sight: Sight, earlier: Mapping[str, Instance], at_ms: int) -> dict[str, str | None]:
-    """Return the pods that belong to the fleet and aren't there, each with its StatefulSet."""
-    pods = sight.pods or {}
-    owners = {name: one.pod.statefulset for name, one in earlier.items() if one.pod}
-    ours = {found.pod.statefulset for found in pods.values()} | set(owners.values())
-    wanted = {name: one.name for one in sight.facts.statefulsets or () if one.name in ours for name in wanted_pods(one)}
-    for name, owner in owners.items():
-        is_unknown = owner is not None and sight.facts.statefulsets is None
-        is_held = owner is None and not pods and (sight.facts.problem or not _is_held_out(earlier[name], at_ms))
-        if is_unknown or is_held:
-            wanted.setdefault(name, owner or "")
-    return {name: owner or None for name, owner in wanted.items() if name not in pods}
-
-
-def _is_held_out(instance: Instance, at_ms: int) -> bool:
-    """Tell whether a pod that nobody is known to want has been away for long enough to let it go."""
-    pod = instance.pod
-    return bool(pod and pod.phase == MISSING and at_ms - (pod.since_ms or at_ms) > HOLD_SECONDS * 1000)
-
-
-def _missing(namespace: str, name: str, statefulset: str | None, before: Instance | None, at_ms: int) -> Instance:
+def _missing(pod: Pod, before: Instance | None) -> Instance:
     """Return the instance of a pod that isn't there; what it expects when it is back stays known."""
-    since_ms = before.pod.since_ms if before and before.pod and before.pod.phase == MISSING else at_ms
-    detail = f"StatefulSet {statefulset} wants it" if statefulset else "its namespace shows no pod of the fleet at all"
-    pod = Pod(
-        namespace=namespace,
-        name=name,
-        phase=MISSING,
-        reason=MISSING,
-        detail=detail,
-        since_ms=since_ms,
-        statefulset=statefulset,
-    )
     if before is None:
-        return instance_of(pod)
-    return instance_of(pod, expects=(before.expect_motion_seconds, before.expect_sound_seconds))
+        return instance_of(pod, ordinal=ordinal_of(pod.name))
+    expects = (before.expect_motion_seconds, before.expect_sound_seconds)
+    return instance_of(pod, expects=expects, ordinal=_ordinal(before))
 
 
 def _with_node(instance: Instance, nodes: Mapping[str, str] | None) -> Instance:
@@ -128,27 +87,25 @@ def _with_node(instance: Instance, nodes: Mapping[str, str] | None) -> Instance:
     return replace(instance, pod=replace(pod, node_problem=nodes.get(pod.node, "the node is gone")))
 
 
-def _named(drafts: Iterable[tuple[Instance, int | None]]) -> Iterator[Instance]:
+def _named(drafts: Iterable[Instance]) -> Iterator[Instance]:
     """Yield the instances under their public ids: `instance-N`, else the pod's name, else with its namespace.
 
     Whatever pods are called, no two get the same.
     """
-    ordered = sorted(drafts, key=lambda draft: draft[0].key)
-    ordinals = Counter(ordinal for _, ordinal in ordered if ordinal is not None)
-    names = Counter(instance.pod.name for instance, _ in ordered if instance.pod)
+    ordered = sorted(drafts, key=lambda draft: draft.key)
+    ordinals = Counter(_ordinal(draft) for draft in ordered)
+    names = Counter(draft.pod.name for draft in ordered if draft.pod)
     taken: set[str] = set()
     # Those with an ordinal choose first, so that a pod called instance-0 can't take another one's id.
-    for instance, ordinal in sorted(ordered, key=lambda draft: draft[1] is None or ordinals[draft[1]] != 1):
-        public_id = next(one for one in _ids(instance, ordinal, ordinals, names) if one not in taken)
+    for draft in sorted(ordered, key=lambda draft: _ordinal(draft) is None):
+        public_id = next(one for one in _ids(draft, ordinals, names) if one not in taken)
         taken.add(public_id)
-        yield replace(instance, public_id=public_id, fields={**instance.fields, "id": public_id})
+        yield replace(draft, public_id=public_id, fields={**draft.fields, "id": public_id})
 
 
-def _ids(
-    instance: Instance, ordinal: int | None, ordinals: Mapping[int, int], names: Mapping[str, int]
-) -> Iterator[str]:
+def _ids(instance: Instance, ordinals: Mapping[int | None, int], names: Mapping[str, int]) -> Iterator[str]:
     """Yield the public ids that an instance may have, the best first."""
-    pod = instance.pod
+    pod, ordinal = instance.pod, _ordinal(instance)
     if pod is None:
         yield instance.public_id
         return

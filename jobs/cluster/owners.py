@@ -21,6 +21,7 @@ def statefulset_in(value: object) -> StatefulSet:
         ready=number(value, "status", "readyReplicas") or 0,
         first_ordinal=number(value, "spec", "ordinals", "start") or 0,
         service=text(value, "spec", "serviceName") or None,
+        is_ordered=at(value, "spec", "podManagementPolicy") != "Parallel",
     )
 
 

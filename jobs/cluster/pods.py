@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.cluster.annotations import wishes_of
-from jobs.cluster.fields import flag, instant_ms, number, objects, text
+from jobs.cluster.fields import at, flag, instant_ms, number, objects, text
 from jobs.cluster.podstate import TERMINATING, State, state_of
 from jobs.health.addresses import Address, parse_address, refusal_of
 from jobs.health.model import Instance, InstanceKey, Pod
@@ -31,20 +31,18 @@ _ORDINAL = re.compile(r".*-(0|[1-9]\d{0,5})")
 class Found:
     """A pod's instance before the fleet is known: its public id is still its name.
 
-    ordinal: of a pod of a StatefulSet, or of one that nobody owns and whose name ends in a number.
     began_ms: when its phase began, as Kubernetes says.
     """
 
     instance: Instance
     pod: Pod
-    ordinal: int | None
     began_ms: int | None
 
 
 def found_in(pod: object) -> Found | None:
     """Return what a pod's JSON says, None where it doesn't even name a pod."""
-    namespace, name = text(pod, "metadata", "namespace"), text(pod, "metadata", "name")
-    if not _NAMESPACE.fullmatch(namespace) or not _NAME.fullmatch(name):
+    namespace, name = at(pod, "metadata", "namespace"), at(pod, "metadata", "name")
+    if not _is_name(_NAMESPACE, namespace) or not _is_name(_NAME, name):
         return None
     kind, owner = _owner(pod)
     wishes = wishes_of(pod)
@@ -70,8 +68,9 @@ def found_in(pod: object) -> Found | None:
         address=address,
         ports=(_port(pod, "health", HEALTH_PORT), _port(pod, "vnc", VNC_PORT)),
         expects=(wishes.expect_motion_seconds, wishes.expect_sound_seconds),
+        ordinal=ordinal_of(name) if kind in ("", "StatefulSet") else None,
     )
-    return Found(instance, facts, ordinal_of(name) if kind in ("", "StatefulSet") else None, _began_ms(pod, state))
+    return Found(instance, facts, _began_ms(pod, state))
 
 
 def instance_of(
@@ -81,10 +80,12 @@ def instance_of(
     address: Address | None = None,
     ports: tuple[int, int] = (HEALTH_PORT, VNC_PORT),
     expects: tuple[float | None, float | None] = (None, None),
+    ordinal: int | None = None,
 ) -> Instance:
     """Return a pod's instance under its own name; without an address nothing of it can be dialled.
 
     ports: of the agent and of VNC. expects: longest normal stillness and silence in seconds.
+    ordinal: of a pod of a StatefulSet, or of one that nobody owns and whose name ends in a number.
     """
     health_port, vnc_port = ports
     host = "" if address is None else f"[{address}]" if address.version == 6 else str(address)
@@ -100,6 +101,7 @@ def instance_of(
         source=KUBERNETES,
         pod=pod,
         fields={
+            "ordinal": ordinal,
             "podName": pod.name,
             "podIP": str(address) if address else None,
             "vncUrl": f"{host}:{vnc_port}" if host else "",
@@ -112,6 +114,10 @@ def ordinal_of(name: str) -> int | None:
     """Return the number that a pod's name ends in, None where it doesn't."""
     match = _ORDINAL.fullmatch(name)
     return int(match[1]) if match else None
+
+
+def _is_name(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
 def _owner(pod: object) -> tuple[str, str]:

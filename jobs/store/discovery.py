@@ -19,13 +19,14 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StatefulSet:
-    """A StatefulSet that owns instances. wanted, ready: replicas. service: its governing Service."""
+    """A StatefulSet. wanted, ready: replicas. service: its governing Service. is_ordered: one pod after the other."""
 
     name: str
     wanted: int
     ready: int
     first_ordinal: int = 0
     service: str | None = None
+    is_ordered: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -384,7 +384,7 @@ def test_discovery_info_of_a_cluster_names_services_statefulsets_and_ages():
         }
     } == info["services"]
     assert [(3, 2)] == [(one["replicas"], one["readyReplicas"]) for one in info["statefulsets"]]
-    assert "2026-11-24T20:07:38Z" == info["listedAt"] == info["namespaces"][0]["listedAt"]
+    assert "2026-11-24T20:07:38.000Z" == info["listedAt"] == info["namespaces"][0]["listedAt"]
     assert "node facts are off" == info["nodeFactsProblem"]
 
 
@@ -425,7 +425,7 @@ def test_an_instance_of_a_pod_says_what_kubernetes_says_of_it():
         told["reason"],
         told["detail"],
     )
-    assert "2026-11-24T20:07:43Z" == told["since"]
+    assert "2026-11-24T20:07:43.000Z" == told["since"]
 
 
 def test_openapi_names_every_field_of_a_cluster():

@@ -43,6 +43,7 @@ STATES = [
     ("Running", "Terminating", END, "PodStuckTerminating"),
     ("Missing", "Missing", AWAY - 1, "PodReplacing"),
     ("Missing", "Missing", AWAY, "PodMissing"),
+    ("Missing", "AwaitsEarlier", 86_400, "PodStarting"),
     ("Failed", "Evicted", 0, "PodEnded"),
     ("Failed", "OOMKilled", 0, "PodEnded"),
     ("Succeeded", "Completed", 0, "PodEnded"),

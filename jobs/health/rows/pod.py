@@ -82,7 +82,9 @@ def _is_terminating(view: View) -> bool:
 
 
 def _is_missing(view: View) -> bool:
-    return view.instance.pod is not None and view.instance.pod.phase == "Missing"
+    """Tell whether the pod should be there; one that awaits earlier ones of its StatefulSet is still to come."""
+    pod = view.instance.pod
+    return pod is not None and pod.phase == "Missing" and pod.reason != "AwaitsEarlier"
 
 
 def _is_without_node(view: View) -> bool:
@@ -102,6 +104,8 @@ def _is_starting(view: View) -> bool:
     pod, policy = view.instance.pod, view.policy
     if pod is None or _is_in_trouble(pod):
         return False
+    if pod.reason == "AwaitsEarlier":
+        return True
     if pod.phase == "Running":
         is_up = view.probe.outcome is ProbeOutcome.OK and view.report.qemu_healthy is True
         return not is_up and _is_within(view, policy.pod_start_seconds)
