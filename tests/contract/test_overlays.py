@@ -23,6 +23,7 @@ from kustomizations import (
 )
 
 GOLDEN = ROOT / "tests/fixtures/golden"
+DEPLOYMENT_GUIDE = ROOT / "docs/kubernetes.md"
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
@@ -67,6 +68,13 @@ def test_components_give_the_same_in_any_order(tmp_path_factory):
     forth, back = (composed(tmp_path_factory.mktemp("order"), *order) for order in (names, names[::-1]))
 
     assert [] == changes(forth, back)
+
+
+@pytest.mark.parametrize("kind", ["overlays", "components"])
+def test_every_overlay_and_component_has_its_row_in_the_docs(kind):
+    rows = set(re.findall(r"^\| `([a-z-]+)` \|", DEPLOYMENT_GUIDE.read_text(), re.MULTILINE))
+
+    assert {path.name for path in (ROOT / "kustomize" / kind).iterdir()} <= rows
 
 
 def test_no_overlay_sets_a_namespace_for_all():
@@ -150,8 +158,9 @@ def settings_name(items: list[dict]) -> str:
 
 def documented(path: str) -> str:
     """Return the block of docs/kubernetes.md that says it is this file of kustomize/overlays/."""
-    text = (ROOT / "docs/kubernetes.md").read_text()
-    return re.search(rf"^```yaml\n# kustomize/overlays/{path}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)[1]
+    return re.search(
+        rf"^```yaml\n# kustomize/overlays/{path}\n(.*?)^```", DEPLOYMENT_GUIDE.read_text(), re.DOTALL | re.MULTILINE
+    )[1]
 
 
 def from_docs(scratch, name: str, *paths: str) -> list[dict]:
