@@ -5,32 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from api.instants import rfc3339
 from api.snapshot import Report, Snapshot
 from jobs.health.classify import unobserved
 from jobs.health.incident import Incident
-from jobs.health.model import (
-    Assessment,
-    Evidence,
-    FailureClass,
-    Instance,
-    ProbeOutcome,
-    Reason,
-    Severity,
-    Verdict,
-)
+from jobs.health.model import FailureClass, Instance, ProbeOutcome, Reason, Verdict
+from jobs.health.staleness import STALE_AFTER_MS, is_stale, outdated
 from jobs.store.fleet import Picture, Uptime
 from jobs.store.reader import Latest
-
-# Three ticks of 15 s: architecture section 3 promises a gap of at most 32 s.
-STALE_AFTER_MS = 45_000
 
 COLLECTOR = "collect"
 
 REPORT_STALE = "ReportStale"
-
-OBSERVATION_STALE = "ObservationStale"
-STALE_ADVICE = "See at /api/runs whether the collector runs, and what it says of its last tick."
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +97,6 @@ def see(snapshot: Snapshot | None, problem: str, now_ms: int) -> Fleet:
     )
 
 
-def is_stale(at_ms: int, now_ms: int) -> bool:
-    """Tell whether an observation says nothing about now; one from the future is as doubtful as an old one."""
-    return not at_ms - STALE_AFTER_MS <= now_ms <= at_ms + STALE_AFTER_MS
-
-
 def _next_change_ms(instants: list[int], now_ms: int) -> int:
     """Return the first instant after `now_ms` at which `is_stale` differs for one of `instants`."""
     turns = (turn for at_ms in instants for turn in (at_ms - STALE_AFTER_MS, at_ms + STALE_AFTER_MS + 1))
@@ -131,7 +111,7 @@ def _standing(snapshot: Snapshot, instance: Instance, now_ms: int) -> Standing:
     if latest is None:
         told = unobserved(instance, at_ms=snapshot.discovered[key])
     else:
-        told = _outdated(latest.assessment) if stale else latest.assessment
+        told = outdated(latest.assessment, witness="api") if stale else latest.assessment
     return Standing(
         instance=instance,
         latest=latest,
@@ -145,17 +125,4 @@ def _standing(snapshot: Snapshot, instance: Instance, now_ms: int) -> Standing:
         failure_class=told.failure_class,
         reasons=told.reasons,
         recommendations=told.recommendations,
-    )
-
-
-def _outdated(made: Assessment) -> Assessment:
-    """Return what may be said of an instance whose latest assessment is stale."""
-    evidence = Evidence("observed at", rfc3339(made.observed_at_ms), witness="api")
-    return Assessment(
-        made.key,
-        made.observed_at_ms,
-        Verdict.UNKNOWN,
-        FailureClass.NONE,
-        (Reason(OBSERVATION_STALE, FailureClass.NONE, Severity.UNKNOWN, (evidence,)),),
-        (STALE_ADVICE,),
     )

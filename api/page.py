@@ -12,10 +12,11 @@ from urllib.parse import quote
 from agent import __version__
 from agent.report import HealthReport
 from api import measured
-from api.fleet import COLLECTOR, STALE_AFTER_MS, Fleet, Standing
+from api.fleet import COLLECTOR, Fleet, Standing
 from api.instants import rfc3339
-from api.wording import fact, meaning
 from jobs.health.model import Reason, Severity, Verdict
+from jobs.health.staleness import STALE_AFTER_MS
+from jobs.health.wording import fact, meaning
 
 # The sick first: that is what somebody opens the page for.
 ORDER = (Verdict.UNHEALTHY, Verdict.UNREACHABLE, Verdict.UNKNOWN, Verdict.DEGRADED, Verdict.HEALTHY)

@@ -11,6 +11,7 @@ group = LazyGroup(
     {
         "discover": "jobs.commands.discover:discover",
         "collect": "jobs.commands.collect:collect",
+        "dispatch": "jobs.commands.dispatch:dispatch",
         "compact": "jobs.commands.compact:compact",
         "local": "jobs.commands.local:local",
         "replay": "jobs.commands.replay:replay",

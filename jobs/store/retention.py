@@ -14,6 +14,7 @@ from functools import reduce
 from jobs.health.model import InstanceKey
 from jobs.health.rollup import HOUR_MS, MINUTE_MS, Rollup, merge, start_of
 from jobs.store.connection import reading, transaction
+from jobs.store.outbox import give_up
 from jobs.store.rollups import minutes_between, put_hours
 
 # architecture section 7: minutes 48 h, hours a year; what happened is kept as long as the hours it explains.
@@ -39,12 +40,15 @@ _OLD = {
     "incidents": "closed_at_ms < :year",
     "runs": "started_at_ms < :runs",
     "requests": "asked_at_ms < :requests",
+    "outbox": "ended_at_ms < :runs",
 }
 _KEYS = {"minutes": "start_at_ms, key", "hours": "start_at_ms, key"}
 
 
 def apply_retention(connection: sqlite3.Connection, *, at_ms: int) -> dict[str, int]:
-    """Roll whole hours up, then delete what is too old; return the number of rows by table, `hours_rolled` beside.
+    """Roll whole hours up, then delete what is too old; return the number of rows by table.
+
+    Beside the tables: `hours_rolled`, and `given_up`, what was to be told outside and is no news any more.
 
     at_ms: the clock. A second call at once finds nothing to do. Cost: about 0.1 s a batch, nearly all of it pause.
     """
@@ -56,6 +60,8 @@ def apply_retention(connection: sqlite3.Connection, *, at_ms: int) -> dict[str, 
         "runs": reference_ms - RUNS_MS,
         "requests": reference_ms - REQUESTS_MS,
     }
+    with transaction(connection):
+        counts["given_up"] = give_up(connection, at_ms=reference_ms)
     for table in _OLD:
         counts[table] = _delete(connection, table, limits)
     return counts

@@ -177,7 +177,7 @@ CREATE TABLE outbox (                 -- what is to be told outside, until it wa
     tries INTEGER NOT NULL DEFAULT 0,
     due_at_ms INTEGER NOT NULL,       -- not before
     ended_at_ms INTEGER,              -- NULL while it waits
-    outcome TEXT,                     -- sent, given-up
+    outcome TEXT,                     -- sent, given-up, not-applicable
     problem TEXT,                     -- of the last try
     UNIQUE (kind, subject)
 ) STRICT;

@@ -11,15 +11,17 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from jobs.health.incident import Incident, IncidentChange
+from jobs.health.incident import ChangeKind, Incident, IncidentChange
 from jobs.health.model import Assessment, Connectivity, Instance, InstanceKey, ProbeResult
 from jobs.health.rollup import of_tick
-from jobs.store import reader
+from jobs.store import outbox, reader
 from jobs.store.body import pack
 from jobs.store.reader import Screen
 from jobs.store.rollups import add_to_minutes
 
 _json = msgspec.json.Encoder()
+
+_TOLD = {ChangeKind.OPENED: outbox.Kind.INCIDENT_OPENED, ChangeKind.CLOSED: outbox.Kind.INCIDENT_CLOSED}
 
 # architecture section 7: raw reports are kept for 2 h, which is 480 ticks of 15 s.
 RAW_TICKS = 480
@@ -172,10 +174,12 @@ def _remove(connection: sqlite3.Connection, keys: Iterable[InstanceKey], at_ms: 
     """Take instances out of the inventory."""
     incidents = reader.open_incidents(connection)
     for key in keys:
+        if key in incidents:
+            closed = replace(incidents[key], closed_at_ms=at_ms)
+            _write_incident(connection, closed)
+            outbox.enqueue(connection, outbox.Kind.INCIDENT_CLOSED, closed, at_ms=at_ms, has_left=True)
         connection.execute("DELETE FROM instances WHERE key = ?", (key,))
         connection.execute("DELETE FROM screens WHERE key = ?", (key,))
-        if key in incidents:
-            _write_incident(connection, replace(incidents[key], closed_at_ms=at_ms))
 
 
 def _forget_reports(connection: sqlite3.Connection, keys: Iterable[InstanceKey]) -> None:
@@ -251,10 +255,12 @@ def _write_assessments(
 
 
 def _write_incidents(connection: sqlite3.Connection, rows: Iterable[TickRow]) -> None:
-    """Write incidents that opened, moved or closed."""
+    """Write incidents that opened, moved or closed, and what is to be told of them outside."""
     for row in rows:
         if row.change is not None:
             _write_incident(connection, row.change.incident)
+            if kind := _TOLD.get(row.change.kind):
+                outbox.enqueue(connection, kind, row.change.incident, at_ms=row.assessment.observed_at_ms)
 
 
 def _write_incident(connection: sqlite3.Connection, incident: Incident) -> None:

@@ -3,8 +3,9 @@
 import pytest
 from snapshots import NOW_MS, QEMU_DEAD, a_fleet_now, a_snapshot, an_entry, latest_of, the_standing
 
-from api.fleet import STALE_AFTER_MS, is_stale, see
+from api.fleet import see
 from jobs.health.model import FailureClass, ProbeOutcome, Reason, Severity, Verdict
+from jobs.health.staleness import STALE_AFTER_MS, is_stale
 
 
 @pytest.mark.parametrize(

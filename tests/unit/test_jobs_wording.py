@@ -2,8 +2,8 @@
 
 import pytest
 
-from api.wording import fact, sentence
 from jobs.health.model import Evidence, FailureClass, Reason, Severity
+from jobs.health.wording import fact, sentence
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,158 @@
+"""The rounds of `dispatch`: what stands in the outbox becomes Events, within a second of its commit."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jobs.errors import ClusterError, Forbidden, NotFound
+from jobs.health.model import Pod
+from jobs.holder import own_name
+from jobs.store import outbox
+from jobs.store.connection import reading
+from jobs.store.outbox import MAX_PAUSE_MS, Ending, Waiting
+from jobs.window import Beat, Observed
+
+if TYPE_CHECKING:
+    from jobs.cluster.client import ClusterClient
+
+logger = logging.getLogger(__name__)
+
+# chosen: like discover's; it costs a write, and only a run by hand and its record need it.
+TICK = Beat("tick", 30, is_tick=True)
+
+# architecture section 3
+OUTBOX = Beat("outbox", 1)
+
+# chosen: a round ends before the 20 s after which it is taken to hang, also when its last request takes the longest,
+# 3 s to connect and 10 s to answer.
+_ROUND_SECONDS = 5.0
+
+_ROWS = 200
+
+# What is told of an instance that a file names.
+NO_POD = "the instance has no pod that an Event could be about"
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """How sending one row ended: with an ending, or with the time of the next try."""
+
+    row: Waiting
+    ending: Ending | None = None
+    due_at_ms: int = 0
+    problem: str | None = None
+
+
+class Dispatcher:
+    """Send the outbox, best effort: what can't be sent waits, and never fails a run. clock: Unix milliseconds."""
+
+    name = "dispatch"
+    beats = (TICK, OUTBOX)
+
+    def __init__(self, *, clock: Callable[[], int], connect: Callable[[], ClusterClient] | None = None) -> None:
+        self._clock = clock
+        self._connect = connect or _connect
+        self._client: ClusterClient | None = None
+        self._connection: sqlite3.Connection
+        self._data_version = -1
+        self._due_at_ms: int | None = None
+        self._problem: str | None = None
+
+    def close(self) -> None:
+        """Close the idle connections to the API server."""
+        if self._client:
+            self._client.close()
+
+    def warm(self, connection: sqlite3.Connection) -> None:
+        """Nothing is to be got ready: the client is loaded once there is something to send."""
+
+    def resume(self, connection: sqlite3.Connection) -> None:
+        """Look anew at what waits."""
+        self._connection = connection
+        self._data_version = -1
+
+    def observe(self, beat: Beat, tick: int) -> Observed:  # noqa: ARG002 - the protocol's signature
+        """Send what is due, and return how each ended; between two ticks the store is read only when it has moved."""
+        if not beat.is_tick and not self._is_due():
+            return Observed(None, 0, self._problem)
+        with reading(self._connection):
+            rows = outbox.due(self._connection, now_ms=self._clock(), limit=_ROWS)
+            self._due_at_ms = outbox.next_due_ms(self._connection)
+        if not rows:
+            if self._due_at_ms is None:
+                self._problem = None
+            return Observed(None, 0, self._problem)
+        sent = self._send_all(rows)
+        return Observed(lambda connection: self._write(connection, sent), len(sent), self._problem)
+
+    def _is_due(self) -> bool:
+        """Tell whether another connection has written since the last look, or a row's time has come."""
+        (data_version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        if data_version != self._data_version:
+            self._data_version = data_version
+            return True
+        return self._due_at_ms is not None and self._due_at_ms <= self._clock()
+
+    def _send_all(self, rows: Sequence[Waiting]) -> list[_Sent]:
+        """Send rows until the round's time is over; those that are left are due at the next beat."""
+        ends_at = time.monotonic() + _ROUND_SECONDS
+        sent = []
+        for row in rows:
+            sent.append(self._send(row))
+            if time.monotonic() > ends_at:
+                break
+        problems = [one.problem for one in sent if one.ending is None]
+        problem = problems[-1] if problems else None
+        if problem and problem != self._problem:
+            logger.warning("events can't be sent", extra={"problem": problem, "waiting": len(problems)})
+        self._problem = problem
+        return sent
+
+    def _send(self, row: Waiting) -> _Sent:
+        """Send one row; whatever the API server says, the run goes on."""
+        pod = row.message.instance.pod
+        if pod is None:
+            return _Sent(row, Ending.NOT_APPLICABLE, problem=NO_POD)
+        from jobs.cluster.events import send  # noqa: PLC0415 - with the client, 130 ms and 20 MiB, paid by the first
+
+        try:
+            self._client = self._client or self._connect()
+            send(self._client, pod, row, sender=own_name())
+        except ClusterError as error:
+            pause_ms = min(1000 * max(2**row.tries, round(error.retry_seconds)), MAX_PAUSE_MS)
+            problem = f"{_why(error, pod)}; it is tried again for a day"
+            return _Sent(row, due_at_ms=self._clock() + pause_ms, problem=problem)
+        return _Sent(row, Ending.SENT)
+
+    def _write(self, connection: sqlite3.Connection, sent: Sequence[_Sent]) -> None:
+        at_ms = self._clock()
+        for one in sent:
+            if one.ending:
+                outbox.end(connection, one.row.id, one.ending, at_ms=at_ms, problem=one.problem)
+            else:
+                outbox.postpone(connection, one.row.id, due_at_ms=one.due_at_ms, problem=one.problem or "")
+        self._due_at_ms = outbox.next_due_ms(connection)
+
+
+def _connect() -> ClusterClient:
+    """Return the client of this pod's service account."""
+    from jobs.cluster.client import ClusterClient  # noqa: PLC0415 - as above
+
+    return ClusterClient()
+
+
+def _why(error: ClusterError, pod: Pod) -> str:
+    """Return what keeps an Event from its pod, with what a person can do about it."""
+    if isinstance(error, Forbidden):
+        return (
+            f"dispatch may not create events.k8s.io in namespace {pod.namespace}: "
+            f"apply component watch-namespace there ({error})"
+        )
+    if isinstance(error, NotFound):
+        return f"namespace {pod.namespace} of pod {pod.name} isn't there ({error})"
+    return f"the Event of pod {pod.namespace}/{pod.name} can't be created: {error}"

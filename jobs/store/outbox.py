@@ -1,0 +1,120 @@
+"""What is to be told outside: rows that stand until they were sent, written in the transaction of what they tell.
+
+Functions that write run inside a transaction that their caller holds. Times are wall-clock milliseconds.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from jobs.health.incident import Incident
+from jobs.health.model import Instance
+
+# chosen: what nobody could be told for a day is no news any more.
+GIVE_UP_MS = 24 * 3_600_000
+
+# chosen: no pause before another try is longer; one that seems to be comes of a clock that was set back.
+MAX_PAUSE_MS = 300_000
+
+UNSENT = f"nobody sent it within {GIVE_UP_MS // 3_600_000} h"
+
+
+class Kind(StrEnum):
+    """What is told; one row of a kind for each incident."""
+
+    INCIDENT_OPENED = "incident-opened"
+    INCIDENT_CLOSED = "incident-closed"
+
+
+class Ending(StrEnum):
+    """How a row ended. NOT_APPLICABLE: there is no pod that an Event could be about."""
+
+    SENT = "sent"
+    GIVEN_UP = "given-up"
+    NOT_APPLICABLE = "not-applicable"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is told: the incident and its instance as they were then. has_left: it closed as the instance left."""
+
+    incident: Incident
+    instance: Instance
+    has_left: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A row that waits. tries: how many failed."""
+
+    id: int
+    kind: Kind
+    message: Message
+    created_at_ms: int
+    tries: int
+
+
+_instance = msgspec.json.Decoder(Instance)
+_message = msgspec.json.Decoder(Message)
+
+
+def enqueue(
+    connection: sqlite3.Connection, kind: Kind, incident: Incident, *, at_ms: int, has_left: bool = False
+) -> None:
+    """Have one thing told of an incident, once; nothing of an instance that isn't in the inventory any more.
+
+    has_left: it is about to leave.
+    """
+    row = connection.execute("SELECT instance FROM instances WHERE key = ?", (incident.key,)).fetchone()
+    if row is None:
+        return
+    message = Message(incident, _instance.decode(row[0]), has_left)
+    connection.execute(
+        "INSERT INTO outbox (kind, subject, key, message, created_at_ms, due_at_ms) VALUES (?, ?, ?, ?, ?5, ?5)"
+        " ON CONFLICT (kind, subject) DO NOTHING",
+        (kind.value, incident.id, incident.key, msgspec.json.encode(message).decode(), at_ms),
+    )
+
+
+def due(connection: sqlite3.Connection, *, now_ms: int, limit: int) -> list[Waiting]:
+    """Return the oldest rows that are to be sent now."""
+    rows = connection.execute(
+        "SELECT id, kind, message, created_at_ms, tries FROM outbox"
+        " WHERE ended_at_ms IS NULL AND due_at_ms NOT BETWEEN ?1 + 1 AND ?1 + ?2 ORDER BY id LIMIT ?3",
+        (now_ms, MAX_PAUSE_MS, limit),
+    )
+    return [Waiting(row[0], Kind(row[1]), _message.decode(row[2]), *row[3:]) for row in rows]
+
+
+def next_due_ms(connection: sqlite3.Connection) -> int | None:
+    """Return when the next row is to be sent, None while none waits."""
+    (at_ms,) = connection.execute("SELECT min(due_at_ms) FROM outbox WHERE ended_at_ms IS NULL").fetchone()
+    return at_ms and int(at_ms)
+
+
+def end(connection: sqlite3.Connection, row_id: int, ending: Ending, *, at_ms: int, problem: str | None = None) -> None:
+    """End a row."""
+    connection.execute(
+        "UPDATE outbox SET ended_at_ms = ?, outcome = ?, problem = ? WHERE id = ?",
+        (at_ms, ending.value, problem, row_id),
+    )
+
+
+def postpone(connection: sqlite3.Connection, row_id: int, *, due_at_ms: int, problem: str) -> None:
+    """Have a row tried again, no earlier than `due_at_ms`."""
+    connection.execute(
+        "UPDATE outbox SET tries = tries + 1, due_at_ms = ?, problem = ? WHERE id = ?", (due_at_ms, problem, row_id)
+    )
+
+
+def give_up(connection: sqlite3.Connection, *, at_ms: int) -> int:
+    """End every row that has waited too long; return how many."""
+    return connection.execute(
+        "UPDATE outbox SET ended_at_ms = ?1, outcome = ?2, problem = coalesce(problem, ?3)"
+        " WHERE ended_at_ms IS NULL AND created_at_ms < ?1 - ?4",
+        (at_ms, Ending.GIVEN_UP.value, UNSENT, GIVE_UP_MS),
+    ).rowcount
