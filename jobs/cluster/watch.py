@@ -29,8 +29,8 @@ LIST_SECONDS = 30
 # chosen: the server ends a watch on time; one that says nothing for so long after is half open.
 STALL_SECONDS = 3
 
-# chosen: three lists; a server that drips byte by byte passes every shorter deadline.
-LATE_SECONDS = 90
+# chosen: a server that drips byte by byte passes every shorter deadline.
+LATE_LISTS = 3
 
 # chosen: a second try may succeed at once, a server that refuses is asked ever less often.
 FIRST_PAUSE_SECONDS = 1.0
@@ -50,11 +50,13 @@ class NamespaceWatch:
         *,
         clock: Callable[[], int],
         connect: Callable[[], ClusterClient] = ClusterClient,
+        list_seconds: int = LIST_SECONDS,
     ) -> None:
         self._namespace = namespace
         self._selector = selector
         self._clock = clock
         self._connect = connect
+        self._list_seconds = list_seconds
         self._lock = threading.Lock()
         self._sight = Sight(Namespace(name=namespace))
         self._pause_seconds = FIRST_PAUSE_SECONDS
@@ -84,10 +86,9 @@ class NamespaceWatch:
         if not self._thread.is_alive() and not self._closed.is_set():
             raise RuntimeError(f"the thread that watches namespace {self._namespace} has died, see its traceback")
         with self._lock:
-            if not self._sight.facts.problem and time.monotonic() - self._listed_at > LATE_SECONDS:
-                problem = (
-                    f"namespace {self._namespace} wasn't listed for over {LATE_SECONDS} s: the API server is too slow"
-                )
+            late_seconds = LATE_LISTS * self._list_seconds
+            if not self._sight.facts.problem and time.monotonic() - self._listed_at > late_seconds:
+                problem = f"namespace {self._namespace} wasn't listed for over {late_seconds} s, the API server is slow"
                 self._sight = self._told(f"{problem}; its instances stay as last known", is_forbidden=False)
             return self._sight
 
@@ -107,7 +108,7 @@ class NamespaceWatch:
     def _space(self, began: float, least_seconds: float = 0.0) -> None:
         """Wait before the next list, longer each time when the last one came to its end early."""
         lived_seconds = time.monotonic() - began
-        if lived_seconds >= LIST_SECONDS:
+        if lived_seconds >= self._list_seconds:
             self._pause_seconds = FIRST_PAUSE_SECONDS
             return
         self._closed.wait(max(self._pause_seconds, least_seconds))
@@ -182,10 +183,11 @@ class NamespaceWatch:
             "labelSelector": self._selector,
             "resourceVersion": version,
             "allowWatchBookmarks": "true",
-            "timeoutSeconds": LIST_SECONDS,
+            "timeoutSeconds": self._list_seconds,
         }
         try:
-            for event in client.watch(self._path("pods"), query, silence_seconds=LIST_SECONDS + STALL_SECONDS):
+            silence_seconds = self._list_seconds + STALL_SECONDS
+            for event in client.watch(self._path("pods"), query, silence_seconds=silence_seconds):
                 self._take(event)
                 if self._closed.is_set():
                     return

@@ -4,11 +4,13 @@ import json
 import threading
 import time
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 
 import msgspec
 import pytest
 from builders import LEGACY
 from full_report import a_full_report
+from pods import a_pod
 from rfb_server import shake_hands
 from servers import answering, hang, http, read_request, serving
 
@@ -101,6 +103,31 @@ class Agent:
             else:
                 report = a_full_report(sequence=self.sequence, screen_hash=self.screen_hash)
                 connection.sendall(http(encode(report)))
+
+
+def test_a_pod_that_can_not_answer_is_not_dialled_and_has_its_row_each_tick(rounds):
+    with agents(Agent().serve) as (agent,):
+        off = a_pod(off_reason="new disk", off_until_ms=4_000_000_000_000)
+        pending = a_pod(phase="Pending", reason="ImagePullBackOff", detail="no such image")
+        known = an_instance("known", agent, vnc_port=agent.port)
+        rounds.discover(
+            replace(known, key=InstanceKey("static/off"), public_id="off", pod=off),
+            replace(known, key=InstanceKey("static/pending"), public_id="pending", pod=pending, health_url=""),
+        )
+        for _ in range(2):
+            rounds.reports()
+            rounds.connectivity()
+
+        assert 0 == agent.connections
+    told = {name: rounds.latest(name) for name in ("off", "pending")}
+    assert {"off": ["MonitoringOff"], "pending": ["PodImageError"]} == {
+        name: [reason.code for reason in one.assessment.reasons] for name, one in told.items()
+    }
+    assert {(2, ProbeOutcome.NOT_ASKED, ConnectivityOutcome.NOT_DIALLED)} == {
+        (one.tick, one.outcome, one.connectivity.outcome) for one in told.values()
+    }
+    assert "the pod is ImagePullBackOff" == told["pending"].detail == told["pending"].connectivity.detail
+    assert ["static/pending"] == list(reader.open_incidents(rounds.connection))
 
 
 def test_one_tick_gives_every_instance_a_verdict_and_a_row(rounds):
