@@ -12,7 +12,7 @@ from jobs.commands.options import window_options
 from jobs.discovery.file import FileRounds
 from jobs.errors import ConfigError
 from jobs.schedule import WindowSettings
-from jobs.window import run_window
+from jobs.window import Rounds, run_window
 
 # The seed's labels.
 DEFAULT_SELECTOR = "app.kubernetes.io/component=emulator,app.kubernetes.io/part-of=lego-loco-cluster"
@@ -76,6 +76,13 @@ def _selector(context: click.Context, parameter: click.Parameter, line: str) -> 
     show_envvar=True,
     help="A JSON array of instances; with --namespaces only for a cluster that was never heard.",
 )
+@click.option(
+    "--snapshot-namespace",
+    envvar="LOCO_SNAPSHOT_NAMESPACE",
+    show_envvar=True,
+    default="",
+    help="Where ConfigMap loco-health is kept up to date; without it none is.",
+)
 @window_options
 def discover(
     *,
@@ -83,6 +90,7 @@ def discover(
     selector: str,
     node_facts: bool,
     instances: Path | None,
+    snapshot_namespace: str,
     settings: WindowSettings,
 ) -> int:
     """Watch the pods of a cluster, or read the instances file every 30 s, into the store.
@@ -95,10 +103,20 @@ def discover(
     if not namespaces:
         if instances is None:
             raise ConfigError("neither namespaces nor an instances file is given; nothing was started")
-        return run_window(FileRounds(instances, clock=clock), settings)
+        return run_window(_published(FileRounds(instances, clock=clock), snapshot_namespace, settings), settings)
 
     from jobs.discovery.cluster import ClusterRounds, Watched  # noqa: PLC0415 - the client costs 130 ms and 20 MiB
 
     watched = Watched(namespaces, selector, has_node_facts=node_facts, fallback=instances)
     with closing(ClusterRounds(watched, clock=clock)) as rounds:
-        return run_window(rounds, settings)
+        return run_window(_published(rounds, snapshot_namespace, settings), settings)
+
+
+def _published(rounds: Rounds, namespace: str, settings: WindowSettings) -> Rounds:
+    """Return the rounds, with the snapshot's beat where it has a place."""
+    if not namespace:
+        return rounds
+    from jobs.cluster.publisher import Publisher  # noqa: PLC0415 - as above
+    from jobs.discovery.publishing import PublishingRounds  # noqa: PLC0415 - as above
+
+    return PublishingRounds(rounds, Publisher(namespace, clock=settings.clock.wall_ms))
