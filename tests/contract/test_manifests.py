@@ -34,7 +34,7 @@ TOKEN_HOLDERS = {"CronJob loco-health/discover", "CronJob loco-health/dispatch"}
 def everything(tmp_path_factory):
     """Every overlay, and the base with each component, under the name of what it is."""
     scratch = tmp_path_factory.mktemp
-    alone = ("decoys", "node-facts", "network-policy")
+    alone = ("decoys", "node-facts", "network-policy", "site-images")
     return {
         "manifests": rendered(ROOT / "manifests"),
         **{name: overlay(name, scratch(name)) for name in OVERLAYS},

@@ -38,20 +38,23 @@ def test_the_base_is_the_manifests_as_they_are_written():
     assert [] == changes(rendered(ROOT / "manifests"), base())
 
 
-@pytest.mark.parametrize("key", SITE)
-def test_production_is_not_built_until_the_site_is_filled_in(key, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "key"), [*(("prod", key) for key in SITE), ("staging", "API_IMAGE"), ("staging", "JOBS_IMAGE")]
+)
+def test_an_overlay_is_not_built_until_its_site_is_filled_in(name, key, tmp_path):
     copied(tmp_path)
     fill_site(tmp_path)
-    site = tmp_path / "kustomize/overlays/prod/site.yaml"
+    site = tmp_path / "kustomize/overlays" / name / "site.yaml"
     site.write_text(site.read_text().replace(f"  {key}:", f"  # {key}:"))
 
     with pytest.raises(Refused, match=rf"data\.{key}` is missing .*site"):
-        rendered(tmp_path / "kustomize/overlays/prod")
+        rendered(tmp_path / "kustomize/overlays" / name)
 
 
-def test_production_as_it_lies_here_is_refused():
-    with pytest.raises(Refused, match="CONTROL_PLANE_CIDR"):
-        rendered(ROOT / "kustomize/overlays/prod")
+@pytest.mark.parametrize("name", ["staging", "prod"])
+def test_an_overlay_for_a_site_is_refused_as_it_lies_here(name):
+    with pytest.raises(Refused, match="is missing for replacement source ConfigMap"):
+        rendered(ROOT / "kustomize/overlays" / name)
 
 
 def test_the_labels_of_the_seed_are_left_alone_whatever_the_order(tmp_path_factory):

@@ -91,12 +91,12 @@ def copied(scratch: Path) -> None:
 
 
 def fill_site(scratch: Path) -> None:
-    """Uncomment every key of prod's site.yaml, with a value of ours."""
-    path = scratch / "kustomize/overlays/prod/site.yaml"
+    """Uncomment every key of each overlay's site.yaml, with a value of ours."""
     keys = re.compile(rf"^  # ({'|'.join(SITE)}): .*$", re.MULTILINE)
-    text, filled = keys.subn(lambda match: f"  {match[1]}: {SITE[match[1]]}", path.read_text())
-    assert filled == len(SITE)
-    path.write_text(text)
+    for path in scratch.glob("kustomize/overlays/*/site.yaml"):
+        text, filled = keys.subn(lambda match: f"  {match[1]}: {SITE[match[1]]}", path.read_text())
+        assert filled
+        path.write_text(text)
 
 
 def name_of(item: dict) -> str:
