@@ -57,7 +57,7 @@ def read_pressure(resource: str, *, proc: Path = _PROC) -> float | None:
     except OSError:
         return None
     # kernel doc accounting/psi.rst: "some avg10=0.00 avg60=..."
-    return float(text.split("avg10=")[1].split()[0]) / 100
+    return round(float(text.split("avg10=")[1].split()[0]) / 100, 4)
 
 
 def _read_v2(memberships: str, mount: Path) -> Usage:

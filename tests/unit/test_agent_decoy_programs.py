@@ -8,6 +8,10 @@ from agent.decoy.programs import Plan, programs
 ROOTED = Network(address="198.18.0.1", health_port=8080, vnc_port=5901, netns="loco-a", bridge="loco-br", tap="tap0")
 PLAIN = Network(address="127.0.0.1", health_port=20000, vnc_port=20001, netns=None, bridge="", tap="")
 
+IN_POD = Network(
+    address="127.0.0.1", health_port=8080, vnc_port=5901, netns=None, bridge="loco-br", tap="tap0", in_pod=True
+)
+
 
 def means(**changes):
     whole = {"accelerator": "kvm", "has_pulse": True, "has_audio": True, "has_links": True, "lacks": ()}
@@ -45,6 +49,14 @@ def test_without_rights_nothing_enters_a_namespace_and_there_is_no_tap():
     assert ["--bridge", "", "--tap", ""] == found["agent"].arguments[-4:]
 
 
+def test_in_a_pod_qemu_serves_every_address_and_the_agent_is_not_ours_to_start():
+    found = planned(IN_POD)
+
+    assert ["pulseaudio", "qemu"] == list(found)
+    assert ["-vnc", ":1"] == found["qemu"].arguments[found["qemu"].arguments.index("-vnc") :][:2]
+    assert "tap,id=net,ifname=tap0,script=no,downscript=no" in found["qemu"].arguments
+
+
 def test_without_the_audio_driver_qemu_has_no_speaker():
     arguments = planned(has_audio=False)["qemu"].arguments
 
@@ -72,6 +84,7 @@ def test_the_agent_is_told_everything_by_its_environment():
 
 def test_qemu_and_pulseaudio_have_a_home_of_their_own():
     found = planned()
+    own = {found[name].environment[variable] for name in ("qemu", "pulseaudio") for variable in ("HOME", "TMPDIR")}
 
-    assert {"/run/d/a"} == {found[name].environment["HOME"] for name in ("qemu", "pulseaudio")}
+    assert {"/run/d/a"} == own
     assert "/home/me" == found["agent"].environment["HOME"]

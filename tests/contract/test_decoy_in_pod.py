@@ -1,0 +1,150 @@
+"""A decoy as the container of a pod: the network namespace is there before it, and so is the agent beside it."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from decoys import wait_for
+
+from agent.decoy.process import Process
+
+pytestmark = [pytest.mark.decoy, pytest.mark.timeout(180)]
+
+NUMBERS = itertools.count()
+
+# The promise to the kubelet, which is told to wait five seconds.
+END_SECONDS = 2.0
+
+
+class Pod:
+    """A network namespace, a shared folder and the environment that a pod's manifest gives to its containers."""
+
+    def __init__(self, directory: Path) -> None:
+        self.netns = f"pod-{os.getpid()}-{next(NUMBERS)}"
+        self.folder = directory / self.netns
+        self.environment = {
+            **os.environ,
+            "LOCO_POD": self.netns,
+            "LOCO_DECOY_DIR": str(directory),
+            "LOCO_QMP_SOCKET": str(self.folder / "qmp-agent.sock"),
+            "LOCO_QEMU_PID_FILE": str(self.folder / "qemu.pid"),
+            "LOCO_PULSE_SERVER": f"unix:{self.folder / 'pulse.sock'}",
+        }
+        self.processes: list[subprocess.Popen[str]] = []
+        subprocess.run(["ip", "netns", "add", self.netns], check=True)
+        subprocess.run(["ip", "-n", self.netns, "link", "set", "lo", "up"], check=True)
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start `python -m agent` with these words."""
+        command = ["ip", "netns", "exec", self.netns, sys.executable, "-m", "agent", *words]
+        pipe = subprocess.PIPE
+        self.processes.append(
+            process := subprocess.Popen(command, env=self.environment, stdout=pipe, stderr=pipe, text=True)
+        )
+        return process
+
+    def start_decoy(self) -> subprocess.Popen[str]:
+        """Start the decoy and wait until it and the agent answer."""
+        run = self.start("decoy", "run", "--in-pod")
+        wait_for(lambda: self.record["is_up"] and self.record["processes"]["decoy"]["pid"] == run.pid, 30)
+        return run
+
+    def tell(self, *words: str) -> str:
+        """Run one of the decoy's commands as `kubectl exec` does."""
+        process = self.start("decoy", *words)
+        answer, complaint = process.communicate(timeout=60)
+        assert process.returncode == 0, complaint
+        return answer
+
+    @property
+    def record(self) -> dict:
+        """Return what the run says about itself."""
+        return json.loads((self.folder / "decoy.json").read_text())
+
+    def links(self) -> dict[str, int]:
+        """Return the number of each link."""
+        rows = json.loads(subprocess.check_output(["ip", "-json", "-n", self.netns, "link", "show"], text=True))
+        return {row["ifname"]: row["ifindex"] for row in rows}
+
+    def end(self) -> None:
+        """End what runs, and remove the namespace."""
+        for process in self.processes:
+            process.terminate()
+            process.communicate(timeout=20)
+        if (self.folder / "decoy.json").exists():
+            self.tell("stop")
+        subprocess.run(["ip", "netns", "delete", self.netns], check=True)
+
+
+@pytest.fixture
+def pod(decoy_directory):
+    """Return a pod in which nothing runs yet."""
+    pod = Pod(decoy_directory)
+    try:
+        yield pod
+    finally:
+        pod.end()
+
+
+def test_a_decoy_is_bridged_in_its_pod_and_obeys_without_being_named(pod):
+    pod.start("serve")
+    pod.start_decoy()
+
+    assert {"lo", "loco-br", "tap0"} == set(pod.links())
+    assert {"decoy", "pulseaudio", "qemu"} == set(pod.record["processes"])
+    assert "the tap is down" in pod.tell("fault", "tap-down")
+    assert "tap0 is up" in pod.tell("heal")
+
+
+def test_vnc_is_served_on_every_address_of_either_family(pod):
+    pod.start("serve")
+    pod.start_decoy()
+    command = ["ip", "netns", "exec", pod.netns, "ss", "-Hltn", "sport = :5901"]
+    listening = subprocess.check_output(command, text=True)
+
+    assert {"0.0.0.0:5901", "[::]:5901"} == {line.split()[3] for line in listening.splitlines()}
+
+
+def test_the_next_run_clears_away_what_a_killed_one_left(pod):
+    pod.start("serve")
+    killed = pod.start_decoy()
+    left, orphan = pod.links(), Process(**pod.record["processes"]["qemu"])
+    killed.send_signal(signal.SIGKILL)
+    killed.wait(10)
+
+    pod.start_decoy()
+
+    assert left["loco-br"] != pod.links()["loco-br"]
+    assert orphan.pid != pod.record["processes"]["qemu"]["pid"]
+    assert not orphan.is_alive
+
+
+def test_links_that_are_not_a_decoys_are_left_alone(pod):
+    subprocess.run(["ip", "-n", pod.netns, "tuntap", "add", "tap0", "mode", "tap"], check=True)
+    before = pod.links()
+    run = pod.start("decoy", "run", "--in-pod")
+    _, complaint = run.communicate(timeout=30)
+
+    assert 2 == run.returncode
+    assert complaint.endswith("tap0 is here already and no decoy's record names it; nothing was started\n")
+    assert before == pod.links()
+
+
+def test_sigterm_ends_it_in_time_and_leaves_nothing(pod):
+    pod.start("serve")
+    run = pod.start_decoy()
+    asked_at = time.monotonic()
+    run.terminate()
+    run.wait(30)
+    seconds = time.monotonic() - asked_at
+
+    assert 0 == run.returncode
+    assert seconds < END_SECONDS
+    assert {"lo"} == set(pod.links())
+    assert [] == [path.name for path in pod.folder.iterdir() if path.is_socket()]
