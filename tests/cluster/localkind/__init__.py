@@ -9,6 +9,7 @@ in the first. All that a cluster runs sits in one cgroup, all that it mounts bel
     needs      what this machine must have
     shell      run a program, or say in one sentence why it failed
     cluster    create, list, delete
+    records    what is kept of each cluster
     network    bridge, namespaces, routes
     cgroups    the cgroups of a cluster and the processes in them
     daemons    start a program inside a node; wait for a condition

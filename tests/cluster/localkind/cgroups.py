@@ -22,7 +22,7 @@ def hierarchies() -> list[Path]:
     """Return the root of every hierarchy: one on cgroup v2; one a controller, and v2's own, on v1."""
     if (ROOT / "cgroup.controllers").exists():
         return [ROOT]
-    return sorted(path for path in ROOT.iterdir() if not path.is_symlink() and (path / "cgroup.procs").exists())
+    return sorted(path for path in ROOT.glob("*") if not path.is_symlink() and (path / "cgroup.procs").exists())
 
 
 def make(group: str) -> None:

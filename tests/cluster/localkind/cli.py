@@ -4,10 +4,14 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from localkind import binaries, cluster, images, kubeconfig, needs
 from localkind.errors import LocalkindError
+from localkind.sweep import has_traces
+
+Command = Callable[[argparse.Namespace], None]
 
 
 def main() -> int:
@@ -27,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     verbs.add_parser("build", help="build the programs and print their folder").set_defaults(command=_build)
-    create = _noun(verbs, "create", "cluster", _create)
+    create = _noun(verbs.add_parser("create", help="cluster"), "cluster", _create)
     create.add_argument("--kubeconfig", type=Path, default=None, help="the file that gets the context")
     create.add_argument("--config", type=Path, help="a configuration of kind; only its workers are counted")
     create.add_argument("--workers", type=int, default=0, help="nodes beside the first")
@@ -40,12 +44,13 @@ def _parser() -> argparse.ArgumentParser:
         loads = _named(load.add_parser(noun))
         loads.add_argument("images", nargs="+")
         loads.set_defaults(command=command)
-    _noun(verbs, "delete", "cluster", _delete).add_argument("--kubeconfig", type=Path, help="accepted, not needed")
+    delete = _noun(verbs.add_parser("delete", help="cluster"), "cluster", _delete)
+    delete.add_argument("--kubeconfig", help="not needed: what `create` changed is known")
     return parser
 
 
-def _noun(verbs, verb: str, noun: str, command) -> argparse.ArgumentParser:
-    parser = _named(verbs.add_parser(verb, help=noun).add_subparsers(required=True, metavar="NOUN").add_parser(noun))
+def _noun(parser: argparse.ArgumentParser, noun: str, command: Command) -> argparse.ArgumentParser:
+    parser = _named(parser.add_subparsers(required=True, metavar="NOUN").add_parser(noun))
     parser.set_defaults(command=command)
     return parser
 
@@ -88,8 +93,9 @@ def _load_archive(arguments: argparse.Namespace) -> None:
 
 
 def _delete(arguments: argparse.Namespace) -> None:
-    needs.check()
-    cluster.delete(arguments.name)
+    if has_traces(arguments.name):
+        needs.check()
+        cluster.delete(arguments.name)
 
 
 def _workers_in(config: Path | None) -> int:

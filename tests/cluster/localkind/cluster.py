@@ -1,14 +1,10 @@
 """Create, list and delete clusters."""
 
-import fcntl
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from localkind import binaries, cgroups, control_plane, credentials, daemons, images, kubeconfig, network, node
+from localkind import binaries, cgroups, control_plane, credentials, daemons, images, kubeconfig, network, node, records
 from localkind.errors import LocalkindError
-from localkind.layout import RUN, STATE, Cluster, cgroup_of, state_folder
+from localkind.layout import STATE, Cluster, cgroup_of, state_folder
 from localkind.sweep import sweep
 
 ADDONS = Path(__file__).with_name("addons.yaml")
@@ -22,7 +18,7 @@ def create(name: str, *, workers: int, kubeconfig_path: Path, retain: bool) -> C
     binaries.build()
     images.own_archives()
     delete(name)  # what a killed run may have left
-    cluster = _register(name, workers=workers, kubeconfig_path=kubeconfig_path)
+    cluster = records.register(name, workers=workers, kubeconfig=kubeconfig_path).cluster
     try:
         _bring_up(cluster)
     except LocalkindError:
@@ -36,10 +32,10 @@ def create(name: str, *, workers: int, kubeconfig_path: Path, retain: bool) -> C
 
 def delete(name: str) -> None:
     """Remove the cluster, if there is one or anything of one."""
-    cluster = _read(name)
-    if cluster and (path := _record(name).get("kubeconfig")):
-        kubeconfig.remove(cluster, Path(path))
-    sweep(name, cluster)
+    record = records.read(name)
+    if record:
+        kubeconfig.remove(record.cluster, record.kubeconfig)
+    sweep(name, record.cluster if record else None)
 
 
 def names() -> list[str]:
@@ -54,10 +50,10 @@ def is_running(name: str) -> bool:
 
 def find(name: str) -> Cluster:
     """Return the running cluster of that name."""
-    cluster = _read(name)
-    if not cluster or not is_running(name):
+    record = records.read(name)
+    if not record or not is_running(name):
         raise LocalkindError(f"no cluster called {name} runs here (running: {', '.join(names()) or 'none'})")
-    return cluster
+    return record.cluster
 
 
 def _bring_up(cluster: Cluster) -> None:
@@ -92,37 +88,3 @@ def _wait_until_ready(cluster: Cluster) -> None:
 def _ready_nodes(cluster: Cluster) -> int:
     statuses = "jsonpath={.items[*].status.conditions[?(@.type=='Ready')].status}"
     return control_plane.kubectl(cluster, "get", "nodes", f"--output={statuses}").split().count("True")
-
-
-def _register(name: str, *, workers: int, kubeconfig_path: Path) -> Cluster:
-    """Write the cluster's record before anything else is made, under a number that no other cluster has."""
-    with _lock():
-        taken = {_record(path.name).get("number") for path in STATE.glob("*")}
-        for number in network.NUMBERS:
-            cluster = Cluster(name, number, workers)
-            if number not in taken and network.is_free(cluster.network):
-                cluster.folder.mkdir(parents=True)
-                record = {"number": number, "workers": workers, "kubeconfig": str(kubeconfig_path.absolute())}
-                (cluster.folder / "cluster.json").write_text(json.dumps(record))
-                return cluster
-    raise LocalkindError("all of 10.89.0.0/16 is in use on this machine; no cluster was made")
-
-
-@contextmanager
-def _lock() -> Iterator[None]:
-    RUN.mkdir(parents=True, exist_ok=True)
-    with (RUN / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _record(name: str) -> dict[str, object]:
-    try:
-        return json.loads((state_folder(name) / "cluster.json").read_text())
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: killed while it was written
-        return {}
-
-
-def _read(name: str) -> Cluster | None:
-    record = _record(name)
-    return Cluster(name, int(record["number"]), int(record["workers"])) if record else None

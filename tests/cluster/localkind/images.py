@@ -51,10 +51,10 @@ def load_by_name(cluster: Cluster, image: str) -> None:
     with tempfile.TemporaryDirectory(dir=cluster.folder) as scratch:
         archive = Path(scratch) / "image.tar"
         if shutil.which("docker") and not shell.attempt("docker", "image", "inspect", image).returncode:
-            command = ("docker", "save", "--output", archive, image)
+            command = ["docker", "save", "--output", str(archive), image]
         else:
             needs.check_program("buildah", package="buildah")
-            command = ("buildah", "push", "--quiet", image, f"docker-archive:{archive}:{full_name(image)}")
+            command = ["buildah", "push", "--quiet", image, f"docker-archive:{archive}:{full_name(image)}"]
         shell.run(*command, timeout_seconds=LOAD_TIMEOUT_SECONDS)
         load_into_all(cluster, archive)
 

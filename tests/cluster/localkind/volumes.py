@@ -114,7 +114,7 @@ def give_back(api: ApiServer, folder: Path, name: str) -> None:
 
 def is_ours(volume: Json) -> bool:
     """Tell whether this provisioner made the volume."""
-    return volume["metadata"].get("annotations", {}).get("pv.kubernetes.io/provisioned-by") == PROVISIONER
+    return bool(volume["metadata"].get("annotations", {}).get("pv.kubernetes.io/provisioned-by") == PROVISIONER)
 
 
 def volume_name(claim: Json) -> str:
