@@ -191,7 +191,7 @@ ROWS = (
         _on(lambda pod: bool(pod.notes)),
         _notes,
         "An annotation of the pod says something that can't be taken; the pod is watched as if it weren't there.",
-        "Correct the annotation; docs/kubernetes.md lists them.",
+        "Correct the annotation; docs/configuration.md lists them.",
     ),
     Rule(
         "OptOutExpired",
