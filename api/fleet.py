@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from api.snapshot import Report, Snapshot
 from jobs.health.classify import unobserved
@@ -12,10 +13,18 @@ from jobs.health.model import FailureClass, Instance, ProbeOutcome, Reason, Verd
 from jobs.health.staleness import STALE_AFTER_MS, is_stale, outdated
 from jobs.store.fleet import Picture, Uptime
 from jobs.store.reader import Latest
+from jobs.store.snapshot import SNAPSHOT_STALE_AFTER_MS
 
 COLLECTOR = "collect"
 
 REPORT_STALE = "ReportStale"
+
+
+class Source(StrEnum):
+    """Where the answers come from. CONFIGMAP: the snapshot of jobs.store.snapshot, while the store can't be read."""
+
+    STORE = "store"
+    CONFIGMAP = "configmap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,7 @@ class Standing:
     failure_class: FailureClass
     reasons: tuple[Reason, ...]
     recommendations: tuple[str, ...]
+    source: Source = Source.STORE
 
     @property
     def observed_at_ms(self) -> int | None:
@@ -74,6 +84,11 @@ class Fleet:
         return snapshot is self.snapshot and problem == self.problem and self.from_ms <= now_ms < self.until_ms
 
     @property
+    def source(self) -> Source:
+        """Return where the answers come from."""
+        return source_of(self.snapshot)
+
+    @property
     def observed_at_ms(self) -> int | None:
         """Return the newest observation of all."""
         return self.snapshot.observed_at_ms if self.snapshot else None
@@ -84,22 +99,40 @@ def see(snapshot: Snapshot | None, problem: str, now_ms: int) -> Fleet:
     if snapshot is None:
         return Fleet(None, problem, True, {}, now_ms, now_ms + STALE_AFTER_MS)  # noqa: FBT003 - is_silent
     ticked_at_ms = snapshot.last_successes.get(COLLECTOR)
-    instants = [row.assessment.observed_at_ms for row in snapshot.latest.values()]
-    if ticked_at_ms is not None:
-        instants.append(ticked_at_ms)
     return Fleet(
         snapshot,
         problem,
-        ticked_at_ms is None or is_stale(ticked_at_ms, now_ms),
+        ticked_at_ms is None or _is_stale(snapshot, ticked_at_ms, now_ms),
         {public_id: _standing(snapshot, instance, now_ms) for public_id, instance in snapshot.instances.items()},
         now_ms,
-        _next_change_ms(instants, now_ms),
+        _next_change_ms(snapshot, now_ms),
     )
 
 
-def _next_change_ms(instants: list[int], now_ms: int) -> int:
-    """Return the first instant after `now_ms` at which `is_stale` differs for one of `instants`."""
-    turns = (turn for at_ms in instants for turn in (at_ms - STALE_AFTER_MS, at_ms + STALE_AFTER_MS + 1))
+def source_of(snapshot: Snapshot | None) -> Source:
+    """Return where a snapshot comes from."""
+    return Source.CONFIGMAP if snapshot and snapshot.written_at_ms is not None else Source.STORE
+
+
+def _is_stale(snapshot: Snapshot, at_ms: int, now_ms: int) -> bool:
+    """Tell whether an observation says nothing about now.
+
+    A ConfigMap comes late by design: what was fresh when it was written stays so until the ConfigMap itself is too old.
+    """
+    if snapshot.written_at_ms is None:
+        return is_stale(at_ms, now_ms)
+    return is_stale(at_ms, snapshot.written_at_ms) or is_stale(snapshot.written_at_ms, now_ms, SNAPSHOT_STALE_AFTER_MS)
+
+
+def _next_change_ms(snapshot: Snapshot, now_ms: int) -> int:
+    """Return the first instant after `now_ms` at which `_is_stale` differs for one of the snapshot's times."""
+    if snapshot.written_at_ms is None:
+        after_ms = STALE_AFTER_MS
+        instants = [row.assessment.observed_at_ms for row in snapshot.latest.values()]
+        instants += [at_ms for at_ms in (snapshot.last_successes.get(COLLECTOR),) if at_ms is not None]
+    else:
+        after_ms, instants = SNAPSHOT_STALE_AFTER_MS, [snapshot.written_at_ms]
+    turns = (turn for at_ms in instants for turn in (at_ms - after_ms, at_ms + after_ms + 1))
     return min((turn for turn in turns if turn > now_ms), default=now_ms + STALE_AFTER_MS)
 
 
@@ -107,7 +140,7 @@ def _standing(snapshot: Snapshot, instance: Instance, now_ms: int) -> Standing:
     """Return one instance as of `now_ms`."""
     key = instance.key
     latest = snapshot.latest.get(key)
-    stale = latest is not None and is_stale(latest.assessment.observed_at_ms, now_ms)
+    stale = latest is not None and _is_stale(snapshot, latest.assessment.observed_at_ms, now_ms)
     if latest is None:
         told = unobserved(instance, at_ms=snapshot.discovered[key])
     else:
@@ -125,4 +158,5 @@ def _standing(snapshot: Snapshot, instance: Instance, now_ms: int) -> Standing:
         failure_class=told.failure_class,
         reasons=told.reasons,
         recommendations=told.recommendations,
+        source=source_of(snapshot),
     )

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from api.fleet import Fleet, see
+from api.instants import rfc3339
+from api.mounted import Mounted
 from api.snapshot import Snapshot, load
 from jobs.errors import JobError, StoreLocked
 from jobs.store.connection import open_reader, reading
@@ -26,12 +28,14 @@ QUERY_WAIT_MS = 5000
 class Follower:
     """Keep the newest snapshot of a store that may not be there yet, may be replaced, and may refuse for a while.
 
-    A store that refuses leaves the last snapshot in place; `Fleet.problem` says why.
+    A store that refuses leaves the last snapshot in place, unless `second` knows something newer; `Fleet.problem`
+    says why. second: the mounted ConfigMap, None where there is none.
     """
 
-    def __init__(self, path: Path, clock_ms: Callable[[], int]) -> None:
+    def __init__(self, path: Path, clock_ms: Callable[[], int], *, second: Mounted | None = None) -> None:
         self._path = path
         self._clock_ms = clock_ms
+        self._second = second
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
@@ -67,13 +71,24 @@ class Follower:
 
     def _refreshed(self) -> Fleet:
         """Return the fleet as of now, and keep it."""
-        problem = ""
         try:
             self._snapshot = self._newest()
         except JobError as error:
-            problem = str(error)
-        self._fleet = _as_of(self._clock_ms(), self._fleet, self._snapshot, problem)
+            snapshot, problem = self._without_store(str(error))
+        else:
+            snapshot, problem = self._snapshot, ""
+        self._fleet = _as_of(self._clock_ms(), self._fleet, snapshot, problem)
         return self._fleet
+
+    def _without_store(self, problem: str) -> tuple[Snapshot | None, str]:
+        """Return the newest that is known, and what is wrong."""
+        if self._second is None:
+            return self._snapshot, problem
+        second, trouble = self._second.look()
+        if second and second.written_at_ms and _is_newer(second, self._snapshot):
+            at = rfc3339(second.written_at_ms)
+            return second, f"{problem}; ConfigMap loco-health of {at} answers in its place"
+        return self._snapshot, f"{problem}; {trouble}" if trouble and self._snapshot is None else problem
 
     def _newest(self) -> Snapshot:
         """Return the snapshot of now, the same one when no other connection has committed since."""
@@ -120,6 +135,10 @@ class Follower:
 def _as_of(now_ms: int, fleet: Fleet, snapshot: Snapshot | None, problem: str) -> Fleet:
     """Return the fleet as of `now_ms`, the same one while nothing about it has changed."""
     return fleet if fleet.holds(snapshot, problem, now_ms) else see(snapshot, problem, now_ms)
+
+
+def _is_newer(snapshot: Snapshot, than: Snapshot | None) -> bool:
+    return than is None or (snapshot.observed_at_ms or 0) > (than.observed_at_ms or 0)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -46,7 +46,9 @@ class FleetCollector(Collector):
         yield _gauge("loco_build_info", "Version of the API; always 1", ("version",), [((__version__,), 1)])
         yield from _instances(standings)
         yield from _runs(self._snapshot)
-        yield _gauge("loco_store_size_bytes", "Size of the store's file", (), [((), self._snapshot.size_bytes)])
+        size_bytes = self._snapshot.size_bytes
+        samples = [] if size_bytes is None else [((), size_bytes)]
+        yield _gauge("loco_store_size_bytes", "Size of the store's file; absent while it can't be read", (), samples)
 
 
 Sample = tuple[tuple[str, ...], float]

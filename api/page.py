@@ -12,7 +12,7 @@ from urllib.parse import quote
 from agent import __version__
 from agent.report import HealthReport
 from api import measured
-from api.fleet import COLLECTOR, Fleet, Standing
+from api.fleet import COLLECTOR, Fleet, Source, Standing
 from api.instants import rfc3339
 from jobs.health.model import Reason, Severity, Verdict
 from jobs.health.staleness import STALE_AFTER_MS
@@ -74,7 +74,8 @@ def _warnings(fleet: Fleet) -> list[str]:
         return [f"<b>No data:</b> {escape(fleet.problem)}."]
     warnings = []
     if fleet.problem:
-        warnings.append(f"<b>The store can't be read now; this is what it last said.</b> {escape(fleet.problem)}.")
+        said = "what it last said" if fleet.source is Source.STORE else "what was published of it last"
+        warnings.append(f"<b>The store can't be read now; this is {said}.</b> {escape(fleet.problem)}.")
     stale = sum(standing.is_stale for standing in fleet.standings.values())
     if fleet.is_silent:
         warnings.append(f"<b>Nobody is watching:</b> {escape(silence(fleet))}. Older verdicts read unknown.")

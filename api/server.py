@@ -20,6 +20,7 @@ from agent.commandline import CONTEXT_SETTINGS, log_level_option, start_logging
 from api.app import Application
 from api.follower import Follower
 from api.instants import now_ms
+from api.mounted import Mounted
 from api.problem import Problem, ProblemReason
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,13 @@ def _address(_: click.Context, __: click.Parameter, value: str) -> tuple[str, in
     help="The SQLite file that the jobs write; it may come later.",
 )
 @click.option(
+    "--snapshot",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="LOCO_SNAPSHOT",
+    show_envvar=True,
+    help="Folder of the mounted ConfigMap loco-health, which answers verdicts while the store can't be read.",
+)
+@click.option(
     "--listen",
     callback=_address,
     metavar="HOST:PORT",
@@ -84,7 +92,7 @@ def _address(_: click.Context, __: click.Parameter, value: str) -> tuple[str, in
     help="Where to listen; port 0 takes a free one and logs it.",
 )
 @log_level_option
-def serve(*, store: Path, listen: tuple[str, int], log_level: str) -> None:
+def serve(*, store: Path, snapshot: Path | None, listen: tuple[str, int], log_level: str) -> None:
     """Serve what the store knows, read-only, over HTTP.
 
     Example: python -m api --store loco.db --listen 127.0.0.1:3000
@@ -93,7 +101,7 @@ def serve(*, store: Path, listen: tuple[str, int], log_level: str) -> None:
     # It warns once a request while all threads are busy, which is no news and would fill a pipe that nobody reads.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, _leave)
-    follower = Follower(store, now_ms)
+    follower = Follower(store, now_ms, second=Mounted(snapshot) if snapshot else None)
     server = open_server(Application(follower, now_ms), _bound(*listen))
     log.info(
         "listening", extra={"host": server.effective_host, "port": int(server.effective_port), "store": str(store)}

@@ -35,6 +35,8 @@ class Snapshot:
 
     last_successes: when each command last committed a tick. discovery: how instances were found, None before that.
     uptimes: over the hour before the newest observation, so that they move with the revision only.
+    written_at_ms: when the ConfigMap was written that it comes from, None where it comes from the store;
+    a ConfigMap has no reports, pictures, uptimes and size.
     """
 
     revision: int
@@ -47,9 +49,10 @@ class Snapshot:
     uptimes: Mapping[InstanceKey, Uptime]
     runs: Mapping[str, Run]
     last_successes: Mapping[str, int]
-    size_bytes: int
+    size_bytes: int | None
     observed_at_ms: int | None
     discovery: Discovery | None = None
+    written_at_ms: int | None = None
 
 
 def load(connection: sqlite3.Connection, previous: Snapshot | None) -> Snapshot:
@@ -68,7 +71,7 @@ def load(connection: sqlite3.Connection, previous: Snapshot | None) -> Snapshot:
     until_ms = observed_at_ms or 0
     return Snapshot(
         revision=revision,
-        instances=_by_public_id(reader.inventory(connection)),
+        instances=by_public_id(reader.inventory(connection)),
         latest=latest,
         reports={key: report for key, row in latest.items() if (report := _report(row.report)) is not None},
         incidents=reader.open_incidents(connection),
@@ -83,7 +86,7 @@ def load(connection: sqlite3.Connection, previous: Snapshot | None) -> Snapshot:
     )
 
 
-def _by_public_id(instances: list[Instance]) -> dict[str, Instance]:
+def by_public_id(instances: list[Instance]) -> dict[str, Instance]:
     """Return the instances by public id, `instance-2` before `instance-10`."""
     return {i.public_id: i for i in sorted(instances, key=lambda i: _natural(i.public_id))}
 

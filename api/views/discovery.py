@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from api.fleet import Fleet
+from api.fleet import Fleet, source_of
 from api.instants import rfc3339_or_none
 from api.snapshot import Snapshot
 from api.views.instances import instances
@@ -62,6 +62,7 @@ def _state(snapshot: Snapshot) -> dict[str, Any]:
         "problem": run.problem if run else None,
         "cache": {"ttlSeconds": DISCOVERY_SECONDS, "instances": len(snapshot.instances)},
         "observedAt": rfc3339_or_none(snapshot.observed_at_ms),
+        "source": source_of(snapshot),
     }
 
 

@@ -39,6 +39,7 @@ def instance(standing: Standing) -> dict[str, Any]:
         "verdict": standing.verdict,
         "observedAt": rfc3339_or_none(standing.observed_at_ms),
         "stale": standing.is_stale,
+        "source": standing.source,
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from api import measured
-from api.fleet import Fleet, Standing
+from api.fleet import Fleet, Source, Standing
 from api.instants import rfc3339, rfc3339_or_none
 from api.views.instances import kubernetes_of
 from jobs.health.model import Connectivity, Evidence, FailureClass, Reason, Severity, Verdict
@@ -46,6 +46,7 @@ def deep_health(standing: Standing) -> dict[str, Any]:
         "connectivity": _connectivity(latest.connectivity) if latest and latest.connectivity else None,
         "incident": standing.incident.id if standing.incident else None,
         "kubernetes": kubernetes_of(standing),
+        "source": standing.source,
     }
 
 
@@ -85,12 +86,14 @@ def summary(fleet: Fleet) -> dict[str, Any]:
     metrics = [quality(standing) for standing in standings]
     vnc = [one["availability"]["vnc"] for one in metrics]
     latencies = [ms for one in metrics if (ms := one["quality"]["connectionLatency"]) is not None]
+    # A ConfigMap that was trimmed tells of no handshakes: nothing measured isn't nothing available.
+    is_told = fleet.source is Source.STORE or any(one is not None for one in vnc)
     verdicts = Counter(standing.verdict for standing in standings)
     classes = Counter(standing.failure_class for standing in standings)
     return {
         "total": len(vnc),
-        "available": vnc.count(True),
-        "availabilityPercent": 100 * vnc.count(True) / len(vnc) if vnc else None,
+        "available": vnc.count(True) if is_told else None,
+        "availabilityPercent": 100 * vnc.count(True) / len(vnc) if vnc and is_told else None,
         "averageLatency": sum(latencies) / len(latencies) if latencies else None,
         "qualityDistribution": {verdict: count for verdict, count in verdicts.items() if count},
         "byVerdict": {verdict: verdicts[verdict] for verdict in Verdict},
@@ -98,6 +101,7 @@ def summary(fleet: Fleet) -> dict[str, Any]:
         "stale": sum(standing.is_stale for standing in standings),
         "openIncidents": sum(standing.incident is not None for standing in standings),
         "observedAt": rfc3339_or_none(fleet.observed_at_ms),
+        "source": fleet.source,
     }
 
 

@@ -175,7 +175,7 @@ def _at(at_ms: int | None) -> str:
 
 def _without_evidence(one: Told) -> Told:
     incident = one.incident and dataclasses.replace(one.incident, reasons=_bare(one.incident.reasons))
-    return replace(one, reasons=_bare(one.reasons), recommendations=(), incident=incident)
+    return replace(one, reasons=_bare(one.reasons), recommendations=(), detail="", connectivity=None, incident=incident)
 
 
 def _bare(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
@@ -193,7 +193,7 @@ def _without_inventory(one: Told) -> Told:
 
 # In this order, until the rest fits.
 _TRIMS: tuple[tuple[str, Callable[[Told], Told]], ...] = (
-    ("evidence and recommendations", _without_evidence),
+    ("evidence, probes and recommendations", _without_evidence),
     ("the reasons' classes and severities", _without_reasons),
     (f"the table after its worst {_TRIMMED_ROWS} rows", lambda one: one),
     ("what is known of the pods, and since when incidents are open", _without_inventory),

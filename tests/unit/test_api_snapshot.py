@@ -5,13 +5,13 @@ from full_report import a_full_report
 from snapshots import an_entry
 
 from agent.report import encode
-from api.snapshot import _by_public_id, _report
+from api.snapshot import _report, by_public_id
 
 
 def test_instances_stand_in_the_order_of_their_ordinals():
     entries = [an_entry(10), an_entry(2), an_entry(0)]
 
-    assert ["instance-0", "instance-2", "instance-10"] == list(_by_public_id(entries))
+    assert ["instance-0", "instance-2", "instance-10"] == list(by_public_id(entries))
 
 
 def test_a_report_is_kept_as_received_with_fields_that_we_dont_know():
