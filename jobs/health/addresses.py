@@ -24,6 +24,13 @@ def parse_address(host: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+def refusal_of_literal(host: str) -> str:
+    """Say why a literal address is never dialled, with the address; empty where it may be."""
+    address = parse_address(host)
+    refusal = refusal_of(address) if address else "that is no address"
+    return f"{host}: {refusal}" if refusal else ""
+
+
 def refusal_of(address: Address) -> str:
     """Say why an address is never dialled, empty where it may be."""
     if address in _METADATA:

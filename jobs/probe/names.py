@@ -9,13 +9,15 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from jobs.health.addresses import refusal_of_literal
+
 # chosen: as long as libcurl keeps a name, so that report and VNC follow a moved name together.
 KEEP_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the resolver said: addresses in its order, none when it knows none; good_until: monotonic."""
+    """What the resolver said: addresses in its order that may be dialled; good_until: monotonic."""
 
     addresses: tuple[str, ...]
     good_until: float
@@ -56,7 +58,7 @@ class Names:
             found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
             found = []
-        addresses = tuple(str(sockaddr[0]) for *_, sockaddr in found)
+        addresses = tuple(str(sockaddr[0]) for *_, sockaddr in found if not refusal_of_literal(str(sockaddr[0])))
         with self._answered:
             self._known[host] = _Known(addresses, time.monotonic() + KEEP_SECONDS)
             self._asked.discard(host)

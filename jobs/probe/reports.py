@@ -10,6 +10,7 @@ import errno
 import os
 import resource
 import select
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -17,6 +18,7 @@ from typing import Any
 
 import pycurl
 
+from jobs.health.addresses import refusal_of_literal
 from jobs.health.model import ProbeOutcome
 from jobs.probe.answers import Answer, Request
 
@@ -100,7 +102,7 @@ class Fetcher:
         for curl in self._open:
             self._multi.remove_handle(curl)
         for transfer in (*self._open.values(), *self._idle):
-            transfer.curl.close()
+            transfer.close()
         self._multi.close()
         self._epoll.close()
 
@@ -155,25 +157,35 @@ class Fetcher:
 class _Transfer:
     """One reusable handle of libcurl, and what has come of its present answer."""
 
-    __slots__ = ("_pieces", "_size", "curl", "request")
+    __slots__ = ("_opened", "_pieces", "_refusal", "_size", "curl", "request")
 
     request: Request
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self._size = 0
+        self._refusal = ""
+        self._opened: list[socket.socket] = []
         self.curl = pycurl.Curl()
         for option, value in _OPTIONS:
             self.curl.setopt(option, value)
         self.curl.setopt(pycurl.WRITEFUNCTION, self._take)
+        self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
 
     def begin(self, request: Request) -> None:
         self.request = request
         self._pieces.clear()
         self._size = 0
+        self._refusal = ""
         self.curl.setopt(pycurl.URL, request.url)
 
+    def close(self) -> None:
+        """Close the handle and what it opened."""
+        self._close_opened()
+        self.curl.close()
+
     def end(self, code: int, message: str, at_ms: int) -> Answer:
+        self._close_opened()
         seconds = self.curl.getinfo(pycurl.TOTAL_TIME)
         if code:
             outcome, detail = self._failure(code, message)
@@ -188,6 +200,21 @@ class _Transfer:
             body=b"".join(self._pieces),
         )
 
+    def _open(self, _purpose: int, address: Any) -> socket.socket | int:  # noqa: ANN401 - pycurl's tuple
+        """Open a socket to where a name has led, unless nothing there is ever an instance."""
+        self._refusal = refusal_of_literal(address.addr[0])
+        if self._refusal:
+            return int(pycurl.SOCKET_BAD)
+        opened = socket.socket(address.family, address.socktype, address.protocol)
+        self._opened.append(opened)
+        return opened
+
+    def _close_opened(self) -> None:
+        """Close our ends of the sockets: pycurl has handed libcurl a duplicate of each."""
+        for opened in self._opened:
+            opened.close()
+        self._opened.clear()
+
     def _take(self, piece: bytes) -> int:
         """Keep a piece of the body; anything but its length makes libcurl abort, so no limit is passed by much."""
         self._size += len(piece)
@@ -198,6 +225,8 @@ class _Transfer:
 
     def _failure(self, code: int, message: str) -> tuple[ProbeOutcome, str]:
         """Return what libcurl's code means here, and one clause about it."""
+        if self._refusal:
+            return ProbeOutcome.UNRESOLVED, self._refusal
         outcome = _CURL_OUTCOMES.get(code, ProbeOutcome.DISCONNECTED)
         if outcome is ProbeOutcome.TOO_LARGE:
             return outcome, f"more than {self.request.max_bytes} bytes"

@@ -7,6 +7,7 @@ import resource
 import time
 from pathlib import Path
 
+import pycurl
 import pytest
 from full_report import a_full_report
 from servers import (
@@ -332,3 +333,25 @@ def test_closing_with_transfers_under_way_leaves_nothing_open():
         fetcher.close()
 
     assert [] == answers
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]", "[fd00:ec2::254]"])
+def test_a_name_that_leads_to_where_no_instance_is_ever_is_not_dialled(fetcher, address):
+    for transfer in fetcher._idle:
+        transfer.curl.setopt(pycurl.RESOLVE, [f"emulator.example:8080:{address}"])
+    began = time.monotonic()
+    result = fetch(fetcher, an_instance("http://emulator.example:8080/health"))
+
+    assert ProbeOutcome.UNRESOLVED is result.outcome
+    assert result.detail.endswith("is never dialled")
+    assert time.monotonic() - began < 1
+
+
+def test_a_refusal_is_forgotten_with_its_transfer(fetcher):
+    for transfer in fetcher._idle:
+        transfer.curl.setopt(pycurl.RESOLVE, ["emulator.example:8080:169.254.169.254"])
+    with serving(answering(http(GOOD))) as agent:
+        for _ in range(3):
+            fetch(fetcher, an_instance("http://emulator.example:8080/health"))
+
+            assert ProbeOutcome.OK is fetch(fetcher, an_instance(agent.url)).outcome

@@ -1,5 +1,6 @@
 """The connectivity probe against VNC servers that behave, and against those that don't, over real sockets."""
 
+import socket
 import struct
 import threading
 import time
@@ -279,3 +280,11 @@ def test_a_server_that_bans_after_five_unfinished_logins_never_bans_the_probe(pr
         outcomes = {probe(prober, server.port).outcome for _ in range(300)}
 
     assert {ConnectivityOutcome.OK} == outcomes
+
+
+def test_a_name_that_leads_to_where_no_instance_is_ever_has_no_address(prober, monkeypatch):
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", 0))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    said = prober.probe([("emulator.example", 5901)], seconds=3)
+
+    assert ConnectivityOutcome.UNRESOLVED is said["emulator.example", 5901].outcome
