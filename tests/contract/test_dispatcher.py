@@ -1,0 +1,224 @@
+"""`dispatch`: each incident's opening and end is one Event on its pod, whatever dies or refuses on the way."""
+
+import json
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+from object_server import an_object_server
+from pods import a_pod, a_pods_instance
+from stores import a_fleet, an_instance
+
+from jobs.dispatcher import NO_POD, OUTBOX, TICK, Dispatcher
+from jobs.health.model import ProbeOutcome
+from jobs.store import outbox, writer
+from jobs.store.connection import transaction
+from jobs.store.retention import apply_retention
+
+START_MS = 1_795_550_863_000
+EVENTS = "/apis/events.k8s.io/v1/namespaces/loco/events"
+REFUSED = {"instance-0": ProbeOutcome.REFUSED}
+POD = replace(a_pods_instance(a_pod()), uid="uid-1")
+
+
+@pytest.fixture
+def server():
+    with an_object_server() as (objects, connect):
+        yield objects, connect
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    with a_fleet(tmp_path / "loco.db", [POD], at_ms=START_MS) as fleet:
+        yield fleet
+
+
+class Rounds:
+    """Makes the rounds of one dispatcher as a window would. is_killed: it dies before it writes what it did."""
+
+    def __init__(self, fleet, connect):
+        self.fleet, self.now_ms = fleet, fleet.at_ms
+        self.dispatcher = Dispatcher(clock=lambda: self.now_ms, connect=connect)
+        self.dispatcher.resume(fleet.connection)
+
+    def go(self, beat=TICK, *, is_killed=False):
+        """Make one round."""
+        observed = self.dispatcher.observe(beat, 1)
+        if observed.write and not is_killed:
+            with transaction(self.fleet.connection):
+                observed.write(self.fleet.connection)
+        return observed
+
+
+def rows(fleet):
+    """Return kind, outcome, number of failed tries and problem of each row."""
+    return fleet.connection.execute("SELECT kind, outcome, tries, problem FROM outbox ORDER BY id").fetchall()
+
+
+def test_opening_and_end_are_one_event_each(server, fleet):
+    objects, connect = server
+    fleet.ticks(3, REFUSED)
+    rounds = Rounds(fleet, connect)
+    rounds.go()
+    fleet.ticks(40)
+    rounds.now_ms = fleet.at_ms
+    rounds.go()
+    opened, closed = objects.kept.values()
+
+    assert [("incident-opened", "sent", 0, None), ("incident-closed", "sent", 0, None)] == rows(fleet)
+    assert ("Warning", "OpenIncident", "AgentRefused") == (opened["type"], opened["action"], opened["reason"])
+    assert ("Normal", "CloseIncident", "InstanceHealthy") == (closed["type"], closed["action"], closed["reason"])
+    assert (
+        {"apiVersion": "v1", "kind": "Pod", "namespace": "loco", "name": "loco-emulator-0", "uid": "uid-1"}
+        == opened["regarding"]
+        == closed["regarding"]
+    )
+    assert opened["note"].startswith("unreachable, class network: Nothing listens at the agent's address")
+
+
+def test_a_dispatcher_that_is_killed_between_sending_and_writing_sends_once(server, fleet):
+    objects, connect = server
+    fleet.ticks(3, REFUSED)
+    Rounds(fleet, connect).go(is_killed=True)
+    Rounds(fleet, connect).go()
+
+    assert [("POST", EVENTS)] * 2 == objects.asked
+    assert 1 == len(objects.kept)
+    assert [("incident-opened", "sent", 0, None)] == rows(fleet)
+
+
+def test_an_event_whose_answer_was_lost_is_sent_once(server, fleet):
+    objects, connect = server
+    fleet.ticks(3, REFUSED)
+    rounds = Rounds(fleet, connect)
+    objects.lose_answers = True
+    rounds.go()
+    lost = rows(fleet)
+    objects.lose_answers = False
+    rounds.now_ms += 1000
+    rounds.go()
+
+    assert [("incident-opened", None, 1)] == [row[:3] for row in lost]
+    assert ([("incident-opened", "sent", 1, None)], 1) == (rows(fleet), len(objects.kept))
+
+
+def test_a_missing_right_is_a_problem_that_names_it_and_never_fails_the_run(server, fleet):
+    objects, connect = server
+    fleet.ticks(3, REFUSED)
+    objects.refusal = (403, "events.events.k8s.io is forbidden")
+    observed = Rounds(fleet, connect).go()
+
+    assert observed.problem.startswith(
+        "dispatch may not create events.k8s.io in namespace loco: apply component watch-namespace there"
+    )
+    assert [("incident-opened", None, 1, observed.problem)] == rows(fleet)
+
+
+def test_tries_are_ever_further_apart_and_the_problem_goes_with_the_first_that_succeeds(server, fleet):
+    objects, connect = server
+    fleet.ticks(3, REFUSED)
+    rounds = Rounds(fleet, connect)
+    objects.refusal = (500, "etcd is away")
+    pauses_seconds, tried_at_ms = [], rounds.now_ms
+    while len(pauses_seconds) < 10:
+        asked = len(objects.asked)
+        rounds.go()
+        if len(objects.asked) > asked:
+            pauses_seconds.append((rounds.now_ms - tried_at_ms) / 1000)
+            tried_at_ms = rounds.now_ms
+        rounds.now_ms += 1000
+    objects.refusal = None
+    rounds.now_ms += 300_000
+
+    assert [0, 1, 2, 4, 8, 16, 32, 64, 128, 256] == pauses_seconds
+    assert None is rounds.go().problem
+    assert [("incident-opened", "sent", 10, None)] == rows(fleet)
+
+
+def test_a_clock_that_was_set_back_delays_no_event(server, fleet):
+    objects, connect = server
+    fleet.ticks(3, REFUSED)
+    rounds = Rounds(fleet, connect)
+    rounds.now_ms -= 3_600_000
+    rounds.go()
+
+    assert 1 == len(objects.kept)
+
+
+def test_an_instance_of_a_file_has_no_pod_and_the_row_says_so(server, tmp_path):
+    objects, connect = server
+    with a_fleet(tmp_path / "other.db", [an_instance()], at_ms=START_MS) as fleet:
+        fleet.ticks(3, REFUSED)
+        Rounds(fleet, connect).go()
+
+        assert [("incident-opened", "not-applicable", 0, NO_POD)] == rows(fleet)
+    assert [] == objects.asked
+
+
+def test_an_instance_that_leaves_closes_its_incident_with_a_reason_of_its_own(server, fleet):
+    objects, connect = server
+    fleet.ticks(3, REFUSED)
+    with transaction(fleet.connection):
+        writer.record_inventory(fleet.connection, [], at_ms=fleet.at_ms)
+    Rounds(fleet, connect).go()
+
+    assert ["AgentRefused", "InstanceLeft"] == [event["reason"] for event in objects.kept.values()]
+
+
+def test_between_two_ticks_the_store_is_read_only_when_somebody_has_written(server, fleet, monkeypatch):
+    _, connect = server
+    reads = []
+    monkeypatch.setattr(outbox, "due", lambda *_, **__: reads.append(1) or [])
+    rounds = Rounds(fleet, connect)
+    for _ in range(5):
+        rounds.go(OUTBOX)
+
+    assert [1] == reads
+
+
+def test_what_nobody_sent_for_a_day_is_given_up_and_goes_after_a_week(fleet):
+    fleet.ticks(3, REFUSED)
+    fleet.connection.execute("DELETE FROM minutes")
+    young = apply_retention(fleet.connection, at_ms=fleet.at_ms + 23 * 3_600_000)
+    old = apply_retention(fleet.connection, at_ms=fleet.at_ms + 25 * 3_600_000)
+    given_up = rows(fleet)
+    gone = apply_retention(fleet.connection, at_ms=fleet.at_ms + 9 * 24 * 3_600_000)
+
+    assert (0, 1) == (young["given_up"], old["given_up"])
+    assert [("incident-opened", "given-up", 0, outbox.UNSENT)] == given_up
+    assert (1, []) == (gone["outbox"], rows(fleet))
+
+
+LOADS = """
+import json, pathlib, sys
+from contextlib import closing
+from jobs.commands.dispatch import dispatch
+from jobs.dispatcher import Dispatcher, TICK
+from jobs.store.connection import open_store
+with closing(open_store(pathlib.Path(sys.argv[1]))) as connection:
+    dispatcher = Dispatcher(clock=lambda: 1)
+    dispatcher.warm(connection)
+    dispatcher.resume(connection)
+    dispatcher.observe(TICK, 1)
+print(json.dumps([name for name in ("kubernetes", "urllib3", "requests", "pycurl") if name in sys.modules]))
+"""
+
+
+def test_the_client_is_loaded_only_when_something_is_to_be_sent(tmp_path):
+    with a_fleet(tmp_path / "loco.db", [POD], at_ms=START_MS) as fleet:
+        fleet.ticks()
+    told = subprocess.check_output([sys.executable, "-c", LOADS, tmp_path / "loco.db"], text=True, timeout=20)
+
+    assert [] == json.loads(told)
+
+
+def test_outside_of_a_cluster_it_says_so_and_goes_on(fleet, monkeypatch, tmp_path):
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    fleet.ticks(3, REFUSED)
+    with closing(Dispatcher(clock=lambda: fleet.at_ms)) as dispatcher:
+        dispatcher.resume(fleet.connection)
+        problem = dispatcher.observe(TICK, 1).problem
+
+    assert "neither a service account nor a kubeconfig" in problem
