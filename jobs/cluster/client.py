@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Self, TypeAlias
 
+import msgspec
 from kubernetes.client.api_client import ApiClient
 from kubernetes.client.configuration import Configuration
 from kubernetes.client.exceptions import ApiException, OpenApiException
@@ -37,6 +38,31 @@ MAX_RETRY_SECONDS = 60.0
 _ERRORS = {403: Forbidden, 404: NotFound, 409: Conflict, 410: Gone}
 
 
+class _List(msgspec.Struct):
+    metadata: dict[str, Any] = {}
+    items: list[msgspec.Raw] | None = None
+
+
+class Page:
+    """One page of a list; its objects are decoded one by one, so that a page of 500 pods costs no more than its text.
+
+    version: of the list. token: of the next page, empty at the last one.
+    """
+
+    def __init__(self, body: bytes, path: str) -> None:
+        self._path = path
+        with _refused(body, path):
+            page = msgspec.json.decode(body, type=_List)
+        self._items = page.items or []
+        self.version = text(page.metadata, "resourceVersion")
+        self.token = text(page.metadata, "continue", most=MAX_TOKEN_CHARACTERS)
+
+    def __iter__(self) -> Iterator[Object]:
+        """Yield the objects. Raises: ClusterError."""
+        for item in self._items:
+            yield _decode(bytes(item), self._path)
+
+
 class ClusterClient:
     """One connection pool to one API server.
 
@@ -60,16 +86,17 @@ class ClusterClient:
         """Return one object. path: from the root, such as `/api/v1/namespaces/loco/pods/loco-emulator-0`."""
         return self._json("GET", path, query)
 
-    def pages(self, path: str, query: Mapping[str, object] | None = None) -> Iterator[Object]:
+    def pages(self, path: str, query: Mapping[str, object] | None = None) -> Iterator[Page]:
         """Yield the pages of a list; a list that expires between two pages raises Gone."""
         asked: dict[str, object] = {**(query or {}), "limit": PAGE_LIMIT}
         while True:
-            page = self.get(path, asked)
+            with _broken_off("GET", path):
+                body = self._call("GET", path, asked).read()
+            page = Page(body, path)
             yield page
-            token = text(page, "metadata", "continue", most=MAX_TOKEN_CHARACTERS)
-            if not token:
+            if not page.token:
                 return
-            asked["continue"] = token
+            asked["continue"] = page.token
 
     def create(self, path: str, body: Object) -> Object:
         """Create an object in the collection at `path`. Raises: Conflict when its name is taken."""
@@ -113,11 +140,9 @@ class ClusterClient:
         body: Object | None = None,
         content_type: str = "application/json",
     ) -> Object:
-        response = self._call(method, path, query, body=body, content_type=content_type)
-        try:
-            return _decode(response.read(), path)
-        except (HTTPError, OSError) as error:
-            raise ClusterError(f"{method} {path} broke off: {_cause(error)}") from error
+        with _broken_off(method, path):
+            answer = self._call(method, path, query, body=body, content_type=content_type).read()
+        return _decode(answer, path)
 
     def _call(
         self,
@@ -175,13 +200,26 @@ def _lines(response: Any) -> Iterator[bytes]:  # noqa: ANN401 - urllib3's respon
 
 
 def _decode(text: bytes, path: str) -> Object:
+    with _refused(text, path):
+        return msgspec.json.decode(text, type=dict[str, Any])
+
+
+@contextmanager
+def _refused(text: bytes, path: str) -> Iterator[None]:
+    """Let what msgspec refuses leave the block as a ClusterError."""
     try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise ClusterError(f"{path} answered something that is not JSON: {text[:80]!r}") from error
-    if not isinstance(value, dict):
-        raise ClusterError(f"{path} answered JSON that is no object: {text[:80]!r}")
-    return value
+        yield
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ClusterError(f"{path} answered no JSON object: {text[:80]!r}") from error
+
+
+@contextmanager
+def _broken_off(method: str, path: str) -> Iterator[None]:
+    """Let a connection that ends in the middle of an answer leave the block as a ClusterError."""
+    try:
+        yield
+    except (HTTPError, OSError) as error:
+        raise ClusterError(f"{method} {path} broke off: {_cause(error)}") from error
 
 
 def _error(status: int | None, request: str, message: str, headers: Mapping[str, str] | None = None) -> ClusterError:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from jobs.cluster.client import ClusterClient
-from jobs.cluster.fields import objects, text
+from jobs.cluster.fields import text
 from jobs.cluster.nodes import node_problem
 from jobs.errors import ClusterError, Forbidden
 
@@ -39,7 +39,7 @@ class NodeWatch:
         while not self._closed.is_set():
             try:
                 with self._connect() as client:
-                    items = [item for page in client.pages("/api/v1/nodes") for item in objects(page, "items")]
+                    items = [item for page in client.pages("/api/v1/nodes") for item in page]
             except ClusterError as error:
                 advice = "; apply the component node-facts" if isinstance(error, Forbidden) else ""
                 self.problems, self.problem = None, f"the nodes can't be listed: {error}{advice}"

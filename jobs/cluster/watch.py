@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from jobs.cluster.client import ClusterClient
-from jobs.cluster.fields import at, objects, text
+from jobs.cluster.fields import at
 from jobs.cluster.owners import services_of, statefulset_in
 from jobs.cluster.pods import Found, found_in
 from jobs.cluster.sight import Sight
@@ -89,7 +89,7 @@ class NamespaceWatch:
             late_seconds = LATE_LISTS * self._list_seconds
             if not self._sight.facts.problem and time.monotonic() - self._listed_at > late_seconds:
                 problem = f"namespace {self._namespace} wasn't listed for over {late_seconds} s, the API server is slow"
-                self._sight = self._told(f"{problem}; its instances stay as last known", is_forbidden=False)
+                self._sight = self._told(problem, is_forbidden=False)
             return self._sight
 
     def _run(self) -> None:
@@ -117,8 +117,8 @@ class NamespaceWatch:
     def _fail(self, error: ClusterError) -> None:
         """Keep what was seen, and say why nothing newer is."""
         is_forbidden = isinstance(error, Forbidden)
-        advice = "apply the component watch-namespace there; " if is_forbidden else ""
-        problem = f"namespace {self._namespace} can't be listed: {error}; {advice}its instances stay as last known"
+        advice = "; apply the component watch-namespace there" if is_forbidden else ""
+        problem = f"namespace {self._namespace} can't be listed: {error}{advice}"
         with self._lock:
             if problem != self._sight.facts.problem:
                 logger.warning("namespace can't be listed", extra={"namespace": self._namespace, "problem": problem})
@@ -151,8 +151,8 @@ class NamespaceWatch:
         labels: dict[str, dict[str, Any]] = {}
         version = ""
         for page in client.pages(self._path("pods"), {"labelSelector": self._selector}):
-            version = text(page, "metadata", "resourceVersion")
-            for item in objects(page, "items"):
+            version = page.version
+            for item in page:
                 found = found_in(item)
                 if found:
                     pods[found.pod.name] = found
@@ -171,8 +171,7 @@ class NamespaceWatch:
         return replace(facts, statefulsets=tuple(map(statefulset_in, sets)), services=services_of(services, labels))
 
     def _items(self, client: ClusterClient, group: str, kind: str) -> list[dict[str, Any]]:
-        pages = client.pages(self._path(kind, group))
-        return [item for page in pages for item in objects(page, "items")]
+        return [item for page in client.pages(self._path(kind, group)) for item in page]
 
     def _path(self, kind: str, group: str = "/api/v1") -> str:
         return f"{group}/namespaces/{self._namespace}/{kind}"

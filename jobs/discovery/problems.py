@@ -23,12 +23,14 @@ def _clauses(
 ) -> Iterator[str]:
     for sight in sights:
         name = sight.facts.name
+        kept = sum(one.pod is not None and one.pod.namespace == name for one in instances)
+        stay = f"its {kept} instances stay as last known" if kept else "none of its instances is known yet"
         if sight.facts.problem:
-            yield sight.facts.problem
+            yield f"{sight.facts.problem}; {stay}"
         elif sight.pods is None:
-            yield f"namespace {name} wasn't listed yet; its instances stay as last known"
+            yield f"namespace {name} wasn't listed yet; {stay}"
         elif not sight.pods:
-            yield _emptiness(name, selector, sum(bool(one.pod and one.pod.namespace == name) for one in instances))
+            yield _emptiness(name, selector, kept)
         if sight.facts.owners_problem:
             yield f"namespace {name}: {sight.facts.owners_problem}"
     if fallback_problem:
