@@ -149,6 +149,8 @@ def _connect() -> ClusterClient:
 def _why(error: ClusterError, pod: Pod) -> str:
     """Return what keeps an Event from its pod, with what a person can do about it."""
     if isinstance(error, Forbidden):
+        if "being terminated" in str(error):  # kubernetes, the admission plugin NamespaceLifecycle
+            return f"namespace {pod.namespace} of pod {pod.name} is being deleted ({error})"
         return (
             f"dispatch may not create events.k8s.io in namespace {pod.namespace}: "
             f"apply component watch-namespace there ({error})"
