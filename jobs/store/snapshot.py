@@ -149,7 +149,7 @@ def encode(snapshot: FleetSnapshot) -> str:
     """Return the JSON text, each instance on a line of its own: `kubectl get -o yaml` shows lines as lines."""
     instances = ",\n".join(_encoder.encode(one).decode() for one in snapshot.instances)
     head = _encoder.encode(msgspec.structs.replace(snapshot, instances=())).decode()
-    return head.replace('"instances":[]', f'"instances":[\n{instances}\n]' if instances else '"instances":[]', 1)
+    return head.replace('"instances":[]', f'"instances":[\n{instances}\n]' if instances else '"instances":[]', 1) + "\n"
 
 
 def decode(text: bytes | str) -> FleetSnapshot:
