@@ -33,7 +33,8 @@ class Server:
 
     def __init__(self, address: tuple[str, int], routes: Routes) -> None:
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self._listener = socket.create_server(address, family=family, backlog=64)
+        is_dual = address[0] == "::" and socket.has_dualstack_ipv6()  # every address, as of a pod with either family
+        self._listener = socket.create_server(address, family=family, backlog=64, dualstack_ipv6=is_dual)
         self._routes = routes
         self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._lock = threading.Lock()

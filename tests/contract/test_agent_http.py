@@ -119,6 +119,15 @@ def test_what_is_not_there_is_a_problem(connection, method, path, status, allow)
     assert status == msgspec.json.decode(body)["status"]
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_every_address_is_every_address_of_either_family(rounds):
+    listening = Server(("::", 0), Routes(rounds))
+    threading.Thread(target=listening.serve, daemon=True).start()
+    asked = b"GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n"
+
+    assert all(b" 200 OK" in raw((host, listening.address[1]), asked) for host in ("127.0.0.1", "::1"))
+
+
 def test_a_browsers_statistics_come_back_in_the_report(connection, rounds):
     response, _ = ask(connection, "POST", "/client-stats", b'{"id": "browser-1", "packetLoss": 0.5}')
 
