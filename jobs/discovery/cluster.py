@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,10 +52,10 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What one look is made of, so that an unchanged one is known at once."""
+    """What one look shows, so that one that shows nothing new is known; when it was listed is no news."""
 
     sights: tuple[Sight, ...]
-    nodes: object
+    nodes: Mapping[str, str] | None
 
 
 class ClusterRounds:
@@ -107,17 +107,18 @@ class ClusterRounds:
 
     def observe(self, beat: Beat, tick: int) -> Observed:  # noqa: ARG002 - the protocol's signature
         """Return the inventory as the watches show it now; between two ticks only when they show something new."""
-        look = _Look(tuple(watch.sight for watch in self._watches), self._nodes and self._nodes.problems)
+        sights = tuple(watch.sight for watch in self._watches)
+        look = _Look(tuple(map(_undated, sights)), self._nodes.problems if self._nodes else None)
         if not beat.is_tick and look == self._written:
             return Observed(None, len(self._before), self._problem)
         at_ms = self._clock()
-        mode = self._mode(look.sights)
+        mode = self._mode(sights)
         instances, fallback_problem = self._inventory(mode, look, at_ms)
-        problem = problem_of(look.sights, instances, self._watched.selector, fallback_problem)
+        problem = problem_of(sights, instances, self._watched.selector, fallback_problem)
         if problem and problem != self._problem:
             logger.warning("discovery has a problem", extra={"problem": problem})
         self._problem = problem
-        row = self._discovery(mode, look.sights)
+        row = self._discovery(mode, sights)
 
         def write(connection: sqlite3.Connection) -> None:
             known = {one.key for one in self._before}
@@ -149,8 +150,7 @@ class ClusterRounds:
                 return self._before, str(error)
         if mode is Mode.KEPT and not any(one.source == KUBERNETES for one in self._before):
             return self._before, None
-        nodes = self._nodes.problems if self._nodes else None
-        return fleet_of(look.sights, self._before, nodes=nodes, at_ms=at_ms), None
+        return fleet_of(look.sights, self._before, nodes=look.nodes, at_ms=at_ms), None
 
     def _discovery(self, mode: Mode, sights: Sequence[Sight]) -> Discovery:
         """Return the row; what this run hasn't seen yet stands as the last one saw it."""
@@ -164,6 +164,10 @@ class ClusterRounds:
             min(known) if known and len(known) == len(listed) else None,
             Detail(selector=self._watched.selector, namespaces=namespaces, nodes_problem=nodes_problem),
         )
+
+
+def _undated(sight: Sight) -> Sight:
+    return replace(sight, facts=replace(sight.facts, listed_at_ms=None))
 
 
 def _carried(facts: Namespace, earlier: Namespace | None) -> Namespace:

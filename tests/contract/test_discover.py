@@ -97,6 +97,45 @@ def test_the_command_line_discovers_once_by_hand(tmp_path):
     assert (0, "discover: tick 1 of 2 instances") == (run.returncode, run.stdout[:31])
 
 
+def test_without_a_cluster_no_client_of_one_is_loaded(tmp_path):
+    (tmp_path / "instances.json").write_text(json.dumps([ENTRY]))
+    words = ["discover", "--instances", "instances.json", "--store", "loco.db", "--window", "0"]
+    run = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "jobs", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in run.stderr.splitlines() if "|" in line}
+
+    assert set() == loaded & {"kubernetes", "urllib3", "requests"}
+
+
+BAD_SETTINGS = {
+    "": "neither namespaces nor an instances file is given",
+    "--namespaces=a,Lo_co": "namespaces 'a,Lo_co': 'Lo_co' is no name of a namespace, 1 to 63 of a-z 0-9 - are allowed",
+    f"--namespaces={','.join(f'n{n}' for n in range(51))}": "namespaces: 51 are named, at most 50",
+    "--selector= ": "selector is empty, which would watch every pod; name a label",
+}
+
+
+@pytest.mark.parametrize("word", BAD_SETTINGS)
+def test_a_bad_setting_is_one_sentence_and_nothing_is_started(tmp_path, word):
+    run = subprocess.run(
+        [sys.executable, "-m", "jobs", "discover", "--store", "loco.db", *([word] if word else [])],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (2, False) == (run.returncode, (tmp_path / "loco.db").exists())
+    assert f"{BAD_SETTINGS[word]}; nothing was started" in run.stderr
+
+
 def test_a_changed_inventory_asks_for_a_tick_of_collect_and_the_same_one_does_not(rounds):
     rounds.path.write_text(json.dumps([ENTRY]))
     rounds.look()

@@ -43,12 +43,12 @@ def test_the_wheel_holds_the_three_rooms_with_their_types_and_nothing_else(tmp_p
 
 # What each command must not pay for. sqlite_utils is 148 ms that only a migration needs.
 HEAVY = {
-    "agent serve": {"pycurl", "sqlite3", "sqlite_utils", "waitress", "prometheus_client", "pulsectl"},
-    "jobs collect": {"psutil", "sqlite_utils", "waitress", "prometheus_client", "pulsectl"},
-    "jobs discover": {"psutil", "sqlite_utils", "waitress", "prometheus_client", "pulsectl", "pycurl"},
-    "jobs compact": {"psutil", "sqlite_utils", "waitress", "prometheus_client", "pulsectl", "pycurl"},
-    "jobs local": {"psutil", "sqlite_utils", "waitress", "prometheus_client", "pulsectl", "pycurl"},
-    "api": {"psutil", "sqlite_utils", "pulsectl", "pycurl"},
+    "agent serve": {"pycurl", "sqlite3", "sqlite_utils", "waitress", "prometheus_client", "pulsectl", "kubernetes"},
+    "jobs collect": {"psutil", "sqlite_utils", "waitress", "prometheus_client", "pulsectl", "kubernetes"},
+    "jobs discover": {"psutil", "sqlite_utils", "waitress", "prometheus_client", "pulsectl", "pycurl", "kubernetes"},
+    "jobs compact": {"psutil", "sqlite_utils", "waitress", "prometheus_client", "pulsectl", "pycurl", "kubernetes"},
+    "jobs local": {"psutil", "sqlite_utils", "waitress", "prometheus_client", "pulsectl", "pycurl", "kubernetes"},
+    "api": {"psutil", "sqlite_utils", "pulsectl", "pycurl", "kubernetes"},
 }
 
 
