@@ -10,6 +10,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from localkind import binaries, needs, shell
 from localkind.layout import Cluster, Node
@@ -47,16 +48,32 @@ def load_into_all(cluster: Cluster, archive: Path) -> None:
 
 
 def load_by_name(cluster: Cluster, image: str) -> None:
-    """Give an image of Docker's or buildah's local storage to all nodes, under the name that a pod's `image:` means."""
+    """Give an image of Docker's or buildah's local storage to all nodes, under the name that a pod's `image:` means.
+
+    An image that the cluster has as it is now is not given again.
+    """
+    in_docker = shutil.which("docker") and not shell.attempt("docker", "image", "inspect", image).returncode
+    identity = _docker_identity(image) if in_docker else _buildah_identity(image)
+    loaded = cluster.folder / "images" / quote(full_name(image), safe="")
+    if loaded.exists() and loaded.read_text() == identity:
+        return
     with tempfile.TemporaryDirectory(dir=cluster.folder) as scratch:
         archive = Path(scratch) / "image.tar"
-        if shutil.which("docker") and not shell.attempt("docker", "image", "inspect", image).returncode:
-            command = ["docker", "save", "--output", str(archive), image]
-        else:
-            needs.check_program("buildah", package="buildah")
-            command = ["buildah", "push", "--quiet", image, f"docker-archive:{archive}:{full_name(image)}"]
+        docker, buildah = ("docker", "save", "--output", str(archive)), ("buildah", "push", "--quiet")
+        command = [*docker, image] if in_docker else [*buildah, image, f"docker-archive:{archive}:{full_name(image)}"]
         shell.run(*command, timeout_seconds=LOAD_TIMEOUT_SECONDS)
         load_into_all(cluster, archive)
+    loaded.parent.mkdir(exist_ok=True)
+    loaded.write_text(identity)
+
+
+def _docker_identity(image: str) -> str:
+    return shell.run("docker", "image", "inspect", "--format={{.Id}}", image)
+
+
+def _buildah_identity(image: str) -> str:
+    needs.check_program("buildah", package="buildah")
+    return shell.run("buildah", "inspect", "--type=image", "--format={{.FromImageID}}", image)
 
 
 def full_name(image: str) -> str:
