@@ -80,17 +80,24 @@ def until(condition: Callable[[], bool], *, seconds: float, node: Node, name: st
     """Wait for the condition, or raise with the last words of the program that should have brought it about."""
     deadline = time.monotonic() + seconds
     while not condition():
+        if not _is_alive(node, name):
+            raise LocalkindError(f"{name} on {node.name} has ended; {_last_words(node, name)}")
         if time.monotonic() > deadline:
-            log = log_of(node, name)
-            last = (
-                " | ".join(log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:])
-                if log.exists()
-                else "nothing"
-            )
-            raise LocalkindError(
-                f"{name} on {node.name} did not come up in {seconds:.0f} s; its log {log} ends: {last}"
-            )
+            raise LocalkindError(f"{name} on {node.name} was not ready in {seconds:.0f} s; {_last_words(node, name)}")
         time.sleep(POLL_SECONDS)
+
+
+def _is_alive(node: Node, name: str) -> bool:
+    pid = int((node.folder / f"{name}.pid").read_text())
+    try:
+        return os.waitpid(pid, os.WNOHANG) == (0, 0)
+    except ChildProcessError:  # waited for before
+        return False
+
+
+def _last_words(node: Node, name: str) -> str:
+    lines = log_of(node, name).read_text(errors="replace").splitlines()
+    return f"its log {log_of(node, name)} ends: {' | '.join(lines[-LOG_LINES_SHOWN:]) or 'nothing'}"
 
 
 def _command(program: str | Path) -> list[str]:
