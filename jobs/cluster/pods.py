@@ -129,17 +129,22 @@ def _owner(pod: object) -> tuple[str, str]:
 
 
 def _place(pod: object, state: State) -> tuple[Address | None, State]:
-    """Return the address of a pod that runs; where it may not be dialled, the state says so."""
-    if state.phase != "Running" or state.reason == TERMINATING:
+    """Return the address of a pod that runs; where it may not be dialled, the state says so.
+
+    A pod that is being ended keeps its address, so that what it last reported stays; it isn't asked any more.
+    """
+    if state.phase != "Running":
         return None, state
     line = text(pod, "status", "podIP")
     address = parse_address(line)
     refusal = _refusal(pod, address)
-    if address is None:
-        return None, State(state.phase, state.reason or "NoAddress", state.detail or "the pod runs without an address")
+    if address is not None and not refusal:
+        return address, state
+    if state.reason:
+        return None, state
     if refusal:
         return None, State(state.phase, "AddressRefused", f"{line}: {refusal}")
-    return address, state
+    return None, State(state.phase, "NoAddress", "the pod runs without an address")
 
 
 def _refusal(pod: object, address: Address | None) -> str:

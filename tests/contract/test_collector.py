@@ -376,6 +376,31 @@ def test_the_word_of_an_agent_at_the_old_place_lets_nobody_dial_at_the_new_one(r
         assert 0 == vnc.connections
 
 
+def test_a_late_legacy_report_of_an_address_that_is_another_pods_by_now_counts_for_nobody(rounds):
+    """It carries no uid: only the newest inventory says whose pod is at that address."""
+    go = threading.Event()
+
+    def slow(connection):
+        while read_request(connection):
+            go.wait(10)
+            connection.sendall(http(json.dumps(LEGACY).encode()))
+
+    with agents(slow) as (agent,):
+        old = replace(an_instance("old", agent), uid="uid-1", pod=a_pod())
+        rounds.discover(old)
+        rounds.reports()
+        missing = a_pod(phase="Missing", reason="Missing")
+        new = replace(an_instance("new", agent), uid="uid-2", pod=a_pod(name="other"))
+        rounds.discover(replace(old, uid=None, health_url="", pod=missing), new)
+        go.set()
+        rounds.connectivity()
+        rounds.reports()
+        rounds.connectivity()
+
+    assert ProbeOutcome.NOT_ASKED is rounds.latest("old").outcome
+    assert (None, ProbeOutcome.OK) == (rounds.latest("old").report, rounds.latest("new").outcome)
+
+
 def test_reports_that_this_version_refuses_are_no_report_after_a_change_of_version(rounds):
     with serving(Agent().serve) as server:
         rounds.discover(an_instance("a", server))

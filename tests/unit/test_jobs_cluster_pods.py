@@ -8,6 +8,7 @@ from pods import pod_json
 from jobs.cluster.annotations import MONITORING, MOTION, REASON, SOUND, UNTIL
 from jobs.cluster.pods import found_in
 from jobs.health.model import InstanceKey
+from jobs.health.pods import reason_not_to_ask
 
 
 def found(**changes):
@@ -99,8 +100,11 @@ def test_only_a_pod_that_runs_is_dialled_though_others_have_an_address(phase):
     assert ("", None) == (instance.health_url, instance.vnc_address)
 
 
-def test_a_terminating_pod_is_not_dialled():
-    assert "" == found(metadata={"deletionTimestamp": "2026-11-25T21:00:00Z"}).instance.health_url
+def test_a_terminating_pod_keeps_its_place_and_is_not_asked():
+    instance = found(metadata={"deletionTimestamp": "2026-11-25T21:00:00Z"}).instance
+
+    assert found().instance.place == instance.place
+    assert "the pod is Terminating" == reason_not_to_ask(instance, 0)
 
 
 def test_ordinals_are_those_of_statefulsets_and_of_pods_that_nobody_owns():
