@@ -187,7 +187,11 @@ def _without_reasons(one: Told) -> Told:
     return replace(one, reasons=(), incident=incident)
 
 
-def _without_inventory(one: Told) -> Told:
+def _without_pod_if_healthy(one: Told) -> Told:
+    return replace(one, instance=None) if one.verdict is Verdict.HEALTHY and not one.incident_id else one
+
+
+def _without_pod(one: Told) -> Told:
     return replace(one, instance=None, incident=None)
 
 
@@ -196,6 +200,7 @@ _TRIMS: tuple[tuple[str, Callable[[Told], Told]], ...] = (
     ("evidence, probes and recommendations", _without_evidence),
     ("the reasons' classes and severities", _without_reasons),
     (f"the table after its worst {_TRIMMED_ROWS} rows", lambda one: one),
-    ("what is known of the pods, and since when incidents are open", _without_inventory),
+    ("what is known of healthy pods", _without_pod_if_healthy),
+    ("what is known of the other pods, and since when incidents are open", _without_pod),
 )
 _TABLE_STEP = 3

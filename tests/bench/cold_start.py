@@ -5,7 +5,16 @@ import subprocess
 import sys
 import time
 
-COMMANDS = ("agent serve", "jobs collect", "jobs discover", "jobs compact", "jobs local", "jobs replay", "api")
+COMMANDS = (
+    "agent serve",
+    "jobs collect",
+    "jobs discover",
+    "jobs dispatch",
+    "jobs compact",
+    "jobs local",
+    "jobs replay",
+    "api",
+)
 TRIES = 5
 
 
