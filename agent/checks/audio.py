@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections import deque
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -26,8 +25,8 @@ _CONNECT_SECONDS = 1.0
 # chosen: -60 dB of full scale, well below a quiet game and above the noise of resampling.
 _SILENCE_LEVEL = 0.001
 
-# chosen: a stream that was given up ends within the next answer of its server, and its callback is called no more.
-_KEPT_CALLBACKS = 8
+# chosen: a connection keeps the callback of each listening, about 1 KiB, so a new one is made every five minutes.
+_LISTENINGS = 100
 
 
 class AudioCheck:
@@ -37,6 +36,7 @@ class AudioCheck:
         self._server = settings.pulse_server
         self._qemu_pattern = settings.qemu_pattern
         self._pulse: pulsectl.Pulse | None = None
+        self._callbacks: list[Any] = []
         self._cookie: int | None = None
         self._restarts = 0
         self._restarted_at: float | None = None
@@ -61,7 +61,7 @@ class AudioCheck:
         return self._with_restarts(Audio(pulse_running=False, alsa_devices=alsa, error=refusal))
 
     def _connected(self, pulsectl: Any) -> pulsectl.Pulse:  # noqa: ANN401 - a module
-        if self._pulse is None or not self._pulse.connected:
+        if self._pulse is None or not self._pulse.connected or len(self._callbacks) >= _LISTENINGS:
             self._hang_up()
             self._pulse = pulsectl.Pulse("loco-agent", server=self._server or None, connect=False)
             self._pulse.connect(timeout=_CONNECT_SECONDS)
@@ -81,7 +81,7 @@ class AudioCheck:
         playing = next((sink for sink in sinks if sink.index in streams), None)
         level = None
         if playing is not None and not is_suspended(playing):
-            level = round(min(pulse.get_peak_sample(playing.monitor_source, _LISTEN_SECONDS), 1.0), 4)
+            level = self._peak(pulse, playing.monitor_source)
         return Audio(
             pulse_running=True,
             audio_devices=len(sinks),
@@ -94,6 +94,19 @@ class AudioCheck:
             sinks=[_sink(sink, level if sink is playing else None, streams.count(sink.index)) for sink in sinks],
             error=_missing_level(playing),
         )
+
+    def _peak(self, pulse: pulsectl.Pulse, source: str) -> float:
+        """Return the loudest sample within the next moment, 0-1.
+
+        A stream that its server was too slow to open can't be closed either: it goes on, and libpulse calls its
+        callback for as long as the connection lasts. So the callback lasts as long: the process was seen to die of one
+        that was freed (python-pulse-control issue 35).
+        """
+        try:
+            return round(min(pulse.get_peak_sample(source, _LISTEN_SECONDS), 1.0), 4)
+        finally:
+            self._callbacks += _made_callbacks
+            _made_callbacks.clear()
 
     def _is_qemu(self, properties: dict[str, str]) -> bool:
         return fnmatchcase(properties.get("application.process.binary", ""), self._qemu_pattern)
@@ -114,26 +127,26 @@ class AudioCheck:
         if self._pulse is not None:
             self._pulse.close()
             self._pulse = None
+            self._callbacks.clear()
+
+
+# Those that get_peak_sample has made, until the check that called it takes them.
+_made_callbacks: list[Any] = []
 
 
 @cache
 def _import_pulsectl() -> Any:  # noqa: ANN401 - a module
-    """Return pulsectl: 4 MiB and 15 ms that an instance without sound need not pay.
-
-    Its get_peak_sample frees the callback of a stream that libpulse may call once more, one time in a hundred as seen,
-    and the process dies of it (python-pulse-control issue 35); so the last callbacks are kept.
-    """
+    """Return pulsectl, made to tell its peak callbacks: 4 MiB and 15 ms that an instance without sound need not pay."""
     import pulsectl  # noqa: PLC0415
     from pulsectl import _pulsectl  # noqa: PLC0415
 
     make = _pulsectl.PA_STREAM_REQUEST_CB_T
-    kept: deque[Any] = deque(maxlen=_KEPT_CALLBACKS)
 
-    def keep(callback: Any) -> Any:  # noqa: ANN401 - ctypes
-        kept.append(make(callback))
-        return kept[-1]
+    def tell(callback: Any) -> Any:  # noqa: ANN401 - ctypes
+        _made_callbacks.append(make(callback))
+        return _made_callbacks[-1]
 
-    _pulsectl.PA_STREAM_REQUEST_CB_T = keep
+    _pulsectl.PA_STREAM_REQUEST_CB_T = tell
     return pulsectl
 
 
