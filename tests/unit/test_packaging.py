@@ -76,3 +76,27 @@ def test_each_dependency_is_pinned_from_below_and_locked():
 
     assert {d for d in wanted if ">=" not in d and not d.startswith(("loco-health", "types-"))} == set()
     assert named <= {name.replace(".", "-") for name in locked} | locked
+
+
+def _pins(lock):
+    """Return {name: (version, hashes)} of a lock; comments and markers are left out."""
+    words = [line.partition("#")[0].strip(" \\") for line in lock.read_text().splitlines()]
+    found, name = {}, ""
+    for word in words:
+        if "==" in word:
+            name, _, version = word.partition(" ;")[0].partition("==")
+            found[name] = (version.strip(), set())
+        elif word.startswith("--hash="):
+            found[name][1].add(word)
+    return found
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_an_image_gets_what_its_room_asks_for_in_the_versions_that_were_tested(room):
+    tested, shipped = _pins(ROOT / "requirements.lock"), _pins(ROOT / "requirements" / f"{room}.lock")
+    project = PROJECT["project"]
+    wanted = {d.split(">=")[0] for d in [*project["dependencies"], *project["optional-dependencies"][room]]}
+
+    assert wanted <= set(shipped)
+    assert {} == {name: pin for name, pin in shipped.items() if tested.get(name) != pin}
+    assert set() == {"pip", "aiohttp", "aiohttp-retry"} & set(shipped)
