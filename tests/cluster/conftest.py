@@ -28,8 +28,8 @@ def tools() -> kind_tools.KindTools:
 
 
 @pytest.fixture(scope="session")
-def images() -> list[str]:
-    """Build our images as a user does, and return their names."""
+def images(tools) -> list[str]:
+    """Build our images, and return their names; only where there is a cluster to put them in."""
     return kind_tools.build_images()
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LOCALKIND = ROOT / "tests" / "cluster" / "localkind" / "localkind"
-IMAGES_TIMEOUT_SECONDS = 1800
 IMAGES = [f"loco-health/{room}:dev" for room in ("agent", "jobs", "api", "decoy")]
 
 # kind's form; localkind counts the workers in it
@@ -48,6 +47,8 @@ def find() -> KindTools:
     """Return the tools, built where that was not done before; localkind tells on stderr what it builds."""
     if tools := with_docker():
         return tools
+    if not shutil.which("buildah") and not docker_answers():
+        raise NoClusterHere("there is nothing to build our images with; install the Debian package buildah")
     last = "`localkind build` failed without a word"
     with subprocess.Popen([LOCALKIND, "build"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as build:
         for line in build.stderr:
@@ -56,6 +57,12 @@ def find() -> KindTools:
     if build.returncode:
         raise NoClusterHere(last)
     return KindTools(LOCALKIND, Path(folder) / "kubectl")
+
+
+def build_images() -> list[str]:
+    """Build our images as a user does, and return their names."""
+    subprocess.run([ROOT / "scripts" / "images"], stdout=2, check=True)
+    return IMAGES
 
 
 def with_docker() -> KindTools | None:
@@ -72,9 +79,3 @@ def docker_answers() -> bool:
         return not subprocess.run(["docker", "info"], capture_output=True, timeout=30, check=False).returncode
     except subprocess.TimeoutExpired:
         return False
-
-
-def build_images() -> list[str]:
-    """Build our images as a user does, and return their names."""
-    subprocess.run([ROOT / "scripts" / "images"], stdout=2, check=True, timeout=IMAGES_TIMEOUT_SECONDS)
-    return IMAGES
