@@ -107,9 +107,14 @@ class Folder:
     def hold(self) -> Iterator[None]:
         """Keep every other run and stop out until the block ends, however it ends.
 
-        Raises: BadRequest while another process holds it.
+        Raises: BadRequest while another process holds it, or where it can't be made.
         """
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadRequest(
+                f"folder {self.path} can't be made ({error.strerror}); choose another by --dir; nothing was started"
+            ) from error
         with (self.path / "lock").open("w", encoding="ascii") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

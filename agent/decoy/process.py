@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 # chosen: QEMU and PulseAudio were seen to leave within 0.2 s of SIGTERM; a demo gives a whole decoy 10 s.
 GRACE_SECONDS = 5.0
 
+# chosen: QEMU's complaints name a file and a reason.
+_SAID_BYTES = 500
+
 
 class Process(msgspec.Struct, frozen=True):
     """One process of this boot. start_ticks: clock ticks from boot to its start (proc(5), stat field 22)."""
@@ -105,7 +108,12 @@ class Child:
             return False
         logger.warning(
             "a program exited",
-            extra={"program": self.program.name, "exit_code": code, "again_in_seconds": self.program.restart_seconds},
+            extra={
+                "program": self.program.name,
+                "exit_code": code,
+                "said_last": _last_line(self.program.log),
+                "again_in_seconds": self.program.restart_seconds,
+            },
         )
         self._popen = self.process = None
         self._due = now + self.program.restart_seconds
@@ -127,6 +135,13 @@ class Child:
             )
         self.process = identify(self._popen.pid)
         return True
+
+
+def _last_line(log: Path) -> str:
+    """Return the end of a log, where a program that can't start says why."""
+    with log.open("rb") as file:
+        file.seek(max(file.seek(0, os.SEEK_END) - _SAID_BYTES, 0))
+        return file.read().decode(errors="replace").strip().rpartition("\n")[2]
 
 
 def _stat(pid: int) -> tuple[str, int] | None:

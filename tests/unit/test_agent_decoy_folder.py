@@ -58,6 +58,13 @@ def test_two_cannot_hold_one_folder(tmp_path):
         pass
 
 
+def test_a_folder_that_cannot_be_made_is_refused_with_the_reason(tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(BadRequest, match=r"can't be made \(Not a directory\)"), Folder(tmp_path / "file" / "a").hold():
+        pass
+
+
 @pytest.mark.parametrize("decoy_id", ["", "A", "-a", "a-", "a/b", "..", "a" * 64])
 def test_an_id_that_no_pod_could_have_is_refused(tmp_path, decoy_id):
     with pytest.raises(BadRequest, match="nothing was done"):

@@ -88,3 +88,12 @@ def test_a_program_can_be_hurried(tmp_path):
     assert child.tend(100.0) is True
     until(lambda: not child.process.is_alive)
     child.tend(100.0)
+
+
+def test_what_a_program_said_last_is_logged_with_its_exit(tmp_path, caplog):
+    child = a_child(tmp_path, "sh", "-c", "echo one; echo no such disk >&2; exit 3")
+    child.tend(0.0)
+    until(lambda: not child.process.is_alive)
+    child.tend(1.0)
+
+    assert [(3, "no such disk")] == [(record.exit_code, record.said_last) for record in caplog.records]
