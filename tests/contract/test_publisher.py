@@ -90,11 +90,11 @@ def test_a_fleet_that_flaps_is_written_once_a_minute(server, fleet):
     assert 9 <= writes(objects) <= 11
 
 
-def test_a_hand_over_adds_no_write(server, fleet):
+def test_a_hand_over_adds_no_write_even_of_news_within_the_minute(server, fleet):
     objects, connect = server
     looks = Looks(fleet, connect)
     looks.look()
-    fleet.ticks()
+    fleet.ticks(1, REFUSED)
     for _ in range(3):
         successor = Looks(fleet, connect)
         successor.look()
