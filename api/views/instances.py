@@ -65,6 +65,7 @@ def kubernetes_of(standing: Standing) -> dict[str, Any]:
         "statefulset": pod.statefulset,
         "monitoringOffUntil": rfc3339_or_none(pod.off_until_ms),
         "notes": pod.notes,
+        "stale": pod.is_stale,
     }
 
 

@@ -32,6 +32,9 @@ PAGE_LIMIT = 500
 # A continue token holds a key of etcd and a version, some hundred characters.
 MAX_TOKEN_CHARACTERS = 65_536
 
+# etcd docs, "System limits": an object has 1.5 MiB at most; JSON makes it longer.
+MAX_EVENT_BYTES = 8 * 1024 * 1024
+
 # chosen: a server that wants to be left alone for longer is asked anyway, and may say so again.
 MAX_RETRY_SECONDS = 60.0
 
@@ -196,6 +199,8 @@ def _lines(response: Any) -> Iterator[bytes]:  # noqa: ANN401 - urllib3's respon
     rest = b""
     for chunk in response.stream(None, decode_content=True):
         *lines, rest = (rest + chunk).split(b"\n")
+        if len(rest) > MAX_EVENT_BYTES:
+            raise ClusterError(f"a watch event passed {MAX_EVENT_BYTES} bytes without an end")
         yield from (line for line in lines if line.strip())
 
 

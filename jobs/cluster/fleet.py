@@ -27,7 +27,8 @@ def fleet_of(
     known = {one.key: one for one in before if one.source == KUBERNETES}
     drafts: list[Instance] = []
     for sight in sights:
-        drafts.extend(_of_namespace(sight, [one for one in known.values() if _is_of(one, sight)], at_ms))
+        found = _of_namespace(sight, [one for one in known.values() if _is_of(one, sight)], at_ms)
+        drafts.extend(map(_staled, found) if sight.facts.problem else found)
     return tuple(_named([_with_node(draft, nodes) for draft in drafts]))
 
 
@@ -78,6 +79,11 @@ def _missing(pod: Pod, before: Instance | None) -> Instance:
         return instance_of(pod, ordinal=ordinal_of(pod.name))
     expects = (before.expect_motion_seconds, before.expect_sound_seconds)
     return instance_of(pod, expects=expects, ordinal=_ordinal(before))
+
+
+def _staled(instance: Instance) -> Instance:
+    """Return an instance whose namespace can't be listed now, so that nobody judges by how long it has been so."""
+    return replace(instance, pod=replace(instance.pod, is_stale=True)) if instance.pod else instance
 
 
 def _with_node(instance: Instance, nodes: Mapping[str, str] | None) -> Instance:

@@ -47,6 +47,7 @@ class Pod:
     node_problem: NotReady, pressures, cordoned; empty where nothing is wrong, None where node facts are off.
     off_reason, off_until_ms: set where the pod's annotations say that it is not to be watched.
     notes: one sentence for each annotation that wasn't taken.
+    is_stale: its namespace can't be listed now, so all of this is what was last known.
     """
 
     namespace: str
@@ -64,6 +65,7 @@ class Pod:
     off_reason: str | None = None
     off_until_ms: int | None = None
     notes: tuple[str, ...] = ()
+    is_stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,16 @@ def strange_events(connection):
 
 @pytest.mark.parametrize(
     "fault",
-    [gone, half_a_line, garbage, strange_events, reset, refusing(500, "etcd is slow"), refusing(403, "no watch")],
+    [
+        gone,
+        half_a_line,
+        garbage,
+        strange_events,
+        endless_event,
+        reset,
+        refusing(500, "etcd is slow"),
+        refusing(403, "no watch"),
+    ],
     ids=lambda fault: getattr(fault, "__name__", "refusing"),
 )
 def test_a_watch_that_fails_is_mended_by_the_next_list(cluster, fault):
@@ -165,6 +174,21 @@ def test_a_watch_that_fails_is_mended_by_the_next_list(cluster, fault):
         wait_for(lambda: len(names(watch)) == 2)
 
         assert watch.sight.facts.problem is None
+
+
+def endless_event(connection):
+    """Send an event that never ends."""
+    piece = b"x" * 2**20
+    connection.sendall(STREAM)
+    for _ in range(100):
+        connection.sendall(b"100000\r\n" + piece + b"\r\n")
+
+
+def test_an_event_without_an_end_is_given_up(cluster):
+    server, connect = cluster
+    server.fail("watch", endless_event)
+    with connect() as client, pytest.raises(ClusterError, match="a watch event passed 8388608 bytes without an end"):
+        list(client.watch("/api/v1/namespaces/loco/pods", {}, silence_seconds=5))
 
 
 def test_a_watch_that_always_fails_makes_no_storm_of_lists(cluster):

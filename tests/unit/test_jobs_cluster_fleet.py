@@ -195,9 +195,9 @@ def test_a_namespace_that_was_not_listed_keeps_its_instances_untouched():
     )
     after = fleet(unseen(), a_sight(namespace="other"), before=both.values(), at_ms=BEGAN_MS + MINUTE_MS)
 
-    assert [both[key] for key in ("loco/loco-emulator-0", "loco/loco-emulator-1")] == [
-        after[key] for key in ("loco/loco-emulator-0", "loco/loco-emulator-1")
-    ]
+    for key in ("loco/loco-emulator-0", "loco/loco-emulator-1"):
+        assert replace(both[key], pod=replace(both[key].pod, is_stale=True)) == after[key]
+    assert not after["other/x-7"].pod.is_stale
     assert ("instance-7", "Missing") == ids(after)["other/x-7"]
 
 
@@ -251,3 +251,13 @@ def test_instances_of_a_file_are_no_part_of_a_cluster():
     file_entry = replace(fleet(a_sight(*emulators(1)))["loco/loco-emulator-0"], source="static")
 
     assert {} == fleet(a_sight(), before=[file_entry])
+
+
+def test_what_a_silent_cluster_last_said_is_stale_until_it_speaks_again():
+    before = fleet(a_sight(*emulators(1), wanted=2))
+    silent = fleet(a_sight(*emulators(1), wanted=2, problem="the API server is silent"), before=before.values())
+    after = fleet(a_sight(*emulators(1), wanted=2), before=silent.values())
+
+    assert [[False, False], [True, True], [False, False]] == [
+        [one.pod.is_stale for one in inventory.values()] for inventory in (before, silent, after)
+    ]

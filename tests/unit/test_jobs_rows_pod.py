@@ -72,6 +72,7 @@ def test_a_pod_that_can_not_be_asked_is_shown_with_its_own_word(phase, word, age
 
 def test_every_row_of_the_pod_is_shown_to_hold_somewhere():
     elsewhere = {"AnnotationRefused", "OptOutExpired", "NodeTrouble", "NodeLost", "MonitoringOff", "PodNotServing"}
+    elsewhere |= {"PodStateStale"}
 
     assert {rule.code for rule in rows.ROWS} == {code for *_, code in STATES} | elsewhere
 
@@ -218,8 +219,23 @@ def become(watch, pod, **fields):
     watch.watched = follow(watch.watched, a_pods_instance(pod, **fields))
 
 
+@pytest.mark.parametrize(("phase", "word"), [("Missing", "Missing"), ("Running", "Terminating"), ("Failed", "Evicted")])
+def test_what_a_silent_cluster_last_said_of_a_pod_is_no_fault_of_now(phase, word):
+    assessment = not_asked(a_pod(phase=phase, reason=word, is_stale=True), age_seconds=3600)
+
+    assert ("unknown", "none", ["PodStateStale"]) == said(assessment)
+
+
+def test_a_pod_that_answers_is_judged_by_its_answer_though_the_cluster_is_silent():
+    instance = a_pods_instance(a_pod(is_stale=True))
+    well = classify(instance, a_probe(at_ms=BEGAN_MS), a_handshake(at_ms=BEGAN_MS), EMPTY, POLICY)
+    silent = classify(instance, a_probe(at_ms=BEGAN_MS, outcome=ProbeOutcome.TIMEOUT), None, EMPTY, POLICY)
+
+    assert ([], ["AgentTimeout"]) == (codes(well), codes(silent))
+
+
 def test_every_planned_row_of_the_pod_opens_nothing():
-    planned = {"PodStarting", "PodTerminating", "PodReplacing", "MonitoringOff"}
+    planned = {"PodStarting", "PodTerminating", "PodReplacing", "PodStateStale", "MonitoringOff"}
 
     assert planned == {rule.code for rule in rows.ROWS if rule.is_planned}
     assert not planned & FAULTS

@@ -199,7 +199,7 @@ def test_findings_and_plans_are_no_faults():
     findings = {rule.code for rule in RULES if rule.severity is Severity.FINDING}
 
     planned = {"PausedByOperator", "GuestSuspended", "Migrating"}
-    planned |= {"PodStarting", "PodTerminating", "PodReplacing", "MonitoringOff"}
+    planned |= {"PodStarting", "PodTerminating", "PodReplacing", "PodStateStale", "MonitoringOff"}
 
     assert findings | planned == quiet
 

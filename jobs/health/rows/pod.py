@@ -226,6 +226,16 @@ ROWS = (
         is_planned=True,
         is_final=True,
     ),
+    _planned(
+        "PodStateStale",
+        lambda view: (
+            view.instance.pod is not None
+            and view.instance.pod.is_stale
+            and view.probe.outcome is ProbeOutcome.NOT_ASKED
+        ),
+        "Kubernetes can't be asked about this pod now; when it last could, the pod didn't serve.",
+        "See at /api/instances/discovery-info why its namespace can't be listed.",
+    ),
     Rule(
         "NodeLost",
         FailureClass.NETWORK,
