@@ -158,7 +158,6 @@ def strange_events(connection):
         half_a_line,
         garbage,
         strange_events,
-        endless_event,
         reset,
         refusing(500, "etcd is slow"),
         refusing(403, "no watch"),
