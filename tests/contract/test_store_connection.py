@@ -122,7 +122,7 @@ def test_a_newer_schema_is_refused_by_writers_and_readers(path, writer):
     writer.execute(f"PRAGMA user_version={store.SCHEMA_VERSION + 1}")
 
     for opening in (open_store, open_reader):
-        with pytest.raises(StoreNewer, match=r"has schema 2, this program knows 1 at most; .* nothing was written"):
+        with pytest.raises(StoreNewer, match=r"has schema 3, this program knows 2 at most; .* nothing was written"):
             opening(path)
 
 
@@ -131,7 +131,7 @@ def test_a_reader_waits_for_a_job_to_make_the_store(path):
         open_reader(path)
 
     path.touch()
-    with pytest.raises(StoreError, match="has schema 0, this program reads 1; the next job's start brings it there"):
+    with pytest.raises(StoreError, match="has schema 0, this program reads 2; the next job's start brings it there"):
         open_reader(path)
 
 
