@@ -92,7 +92,8 @@ class Dispatcher:
 
     def _is_due(self) -> bool:
         """Tell whether another connection has written since the last look, or a row's time has come."""
-        (data_version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        with reading(self._connection):
+            (data_version,) = self._connection.execute("PRAGMA data_version").fetchone()
         if data_version != self._data_version:
             self._data_version = data_version
             return True
