@@ -228,3 +228,20 @@ def test_a_pod_with_any_json_in_any_place_breaks_nothing(data):
     one = found_in(pod)
 
     assert one is None or one.instance.key == f"{one.pod.namespace}/{one.pod.name}"
+
+
+RESTARTED = [{"name": "emulator", "restartCount": 1, "state": {"running": {"startedAt": "2026-11-25T20:30:00Z"}}}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "began_ms"),
+    [
+        ({}, 1_795_636_805_000),  # its last container, 20:00:05
+        ({"status": {"containerStatuses": RESTARTED}}, 1_795_636_801_000),  # its start, 20:00:01
+        ({"status": {"phase": "Pending"}}, 1_795_636_800_000),  # its creation, 20:00:00
+        ({"metadata": {"deletionTimestamp": "2026-11-25T21:00:30Z"}}, None),
+        ({"status": {"startTime": None, "containerStatuses": RESTARTED}}, None),
+    ],
+)
+def test_when_a_phase_began_is_not_moved_by_a_restart_and_not_known_of_a_pod_that_ends(changes, began_ms):
+    assert began_ms == found(**changes).began_ms

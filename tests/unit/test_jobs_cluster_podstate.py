@@ -109,3 +109,16 @@ def test_a_long_sentence_is_cut_and_made_printable():
     state = state_of(pod_json(status={"phase": "Failed", "reason": "x\x1b[31m\n", "message": "y" * 10_000}))
 
     assert ("x [31m", 200) == (state.reason, len(state.detail))
+
+
+def test_an_init_container_that_is_through_hands_the_word_to_the_next():
+    through = ended("Completed", exit_code=0, container="setup")
+
+    assert ("Pending", "ErrImagePull") == word(pending(waiting("ErrImagePull"), init=[through]))
+
+
+def test_once_a_pod_was_initialized_its_containers_have_the_word():
+    restarted = waiting("CrashLoopBackOff", container="agent")
+    status = {"initContainerStatuses": [restarted], "containerStatuses": [ended("OOMKilled", exit_code=137)]}
+
+    assert ("Running", "OOMKilled") == word(pod_json(status=status))
