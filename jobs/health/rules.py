@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from jobs.health.model import Severity, Verdict
-from jobs.health.rows import agent, audio, clients, load, network, pod, qemu, screen
+from jobs.health.rows import agent, audio, clients, load, network, node, pod, qemu, screen, wishes
 from jobs.health.rule import Rule
 
 RULES: tuple[Rule, ...] = (
+    *wishes.ROWS,
+    *node.ROWS,
     *pod.ROWS,
     *agent.ROWS,
     *qemu.ROWS,

@@ -10,9 +10,12 @@ from jobs.health.classify import classify
 from jobs.health.history import EMPTY
 from jobs.health.model import ProbeOutcome
 from jobs.health.pods import reason_not_to_ask
+from jobs.health.rows import node, wishes
 from jobs.health.rows import pod as rows
 from jobs.health.rules import BY_CODE, FAULTS
 from jobs.health.watched import follow
+
+ROWS = (*wishes.ROWS, *node.ROWS, *rows.ROWS)
 
 START, PULL, END, AWAY = (
     POLICY.pod_start_seconds,
@@ -74,7 +77,7 @@ def test_every_row_of_the_pod_is_shown_to_hold_somewhere():
     elsewhere = {"AnnotationRefused", "OptOutExpired", "NodeTrouble", "NodeLost", "MonitoringOff", "PodNotServing"}
     elsewhere |= {"PodStateStale"}
 
-    assert {rule.code for rule in rows.ROWS} == {code for *_, code in STATES} | elsewhere
+    assert {rule.code for rule in ROWS} == {code for *_, code in STATES} | elsewhere
 
 
 def test_a_word_that_nobody_knows_is_unknown_and_no_success():
@@ -237,6 +240,6 @@ def test_a_pod_that_answers_is_judged_by_its_answer_though_the_cluster_is_silent
 def test_every_planned_row_of_the_pod_opens_nothing():
     planned = {"PodStarting", "PodTerminating", "PodReplacing", "PodStateStale", "MonitoringOff"}
 
-    assert planned == {rule.code for rule in rows.ROWS if rule.is_planned}
+    assert planned == {rule.code for rule in ROWS if rule.is_planned}
     assert not planned & FAULTS
     assert all(BY_CODE[code].is_final for code in planned)

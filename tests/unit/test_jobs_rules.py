@@ -10,7 +10,7 @@ from jobs.health.classify import classify
 from jobs.health.history import EMPTY
 from jobs.health.model import FailureClass, ProbeOutcome, Severity
 from jobs.health.policy import Policy
-from jobs.health.rows import pod
+from jobs.health.rows import node, pod, wishes
 from jobs.health.rules import BADNESS, BY_CODE, FAULTS, RULES
 
 REASONS = (Path(__file__).parents[2] / "docs" / "reasons.md").read_text()
@@ -112,7 +112,7 @@ OUTCOMES = {
 ELSEWHERE = {"NotYetObserved", "ReportStale", "LegacyAgent", "IdentityUnproven", "ClockSkew"}
 
 # Those of the pod are in test_jobs_rows_pod.py.
-POD = {rule.code for rule in pod.ROWS}
+POD = {rule.code for rule in (*wishes.ROWS, *node.ROWS, *pod.ROWS)}
 
 
 def watched(changes, vnc):

@@ -1,12 +1,11 @@
-"""Rows about the pod: what Kubernetes says of it where nobody can ask its agent, and what its owner asked for."""
+"""Rows about the pod: what Kubernetes says of it where nobody can ask its agent."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable
 
-from jobs.health.model import Evidence, FailureClass, Pod, ProbeOutcome, Severity
-from jobs.health.pods import is_opted_out
+from jobs.health.model import FailureClass, Pod, ProbeOutcome, Severity
+from jobs.health.rows.node import state
 from jobs.health.rule import Rule, View
 
 # Source: kubernetes 1.36, pkg/kubelet/images/types.go.
@@ -91,14 +90,6 @@ def _is_without_node(view: View) -> bool:
     return view.instance.pod is not None and view.instance.pod.reason in _NO_NODE_WORDS
 
 
-def _is_node_lost(view: View) -> bool:
-    """Tell whether the node is gone and nobody answers; a pod whose agent answers is there, whatever its node says."""
-    pod = view.instance.pod
-    if pod is None or view.probe.outcome is ProbeOutcome.OK:
-        return False
-    return pod.reason == "NodeLost" or (pod.node_problem or "").startswith(("NotReady", "the node is gone"))
-
-
 def _is_starting(view: View) -> bool:
     """Tell whether the pod is so young that nobody can expect an answer, or QEMU, yet."""
     pod, policy = view.instance.pod, view.policy
@@ -121,48 +112,6 @@ def _is_pending_too_long(view: View) -> bool:
     return is_coming and not _is_without_node(view) and not _is_within(view, view.policy.pod_pull_seconds)
 
 
-def _state(view: View) -> Iterator[Evidence]:
-    """Show what Kubernetes says."""
-    pod = view.instance.pod
-    if pod is None:
-        return
-    yield Evidence("pod.phase", pod.phase, witness="pod")
-    if pod.reason:
-        yield Evidence("pod.reason", pod.reason, witness="pod")
-    if pod.detail:
-        yield Evidence("pod.detail", pod.detail, witness="pod")
-    if pod.restarts:
-        yield Evidence("pod.restarts", pod.restarts, witness="pod")
-    if pod.node_problem:
-        yield Evidence("pod.node_problem", f"{pod.node}: {pod.node_problem}", witness="node")
-
-
-def _opt_out(view: View) -> Iterator[Evidence]:
-    """Show who asked for it, and until when."""
-    pod = view.instance.pod
-    if pod:
-        yield Evidence("loco-health/monitoring-reason", pod.off_reason, witness="pod")
-        yield Evidence("loco-health/monitoring-until", _rfc3339(pod.off_until_ms), witness="pod")
-
-
-def _rfc3339(at_ms: int | None) -> str | None:
-    return None if at_ms is None else f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _notes(view: View) -> Iterator[Evidence]:
-    """Show every annotation that wasn't taken."""
-    for note in view.instance.pod.notes if view.instance.pod else ():
-        yield Evidence("annotation", note, witness="pod")
-
-
-def _node(view: View) -> Iterator[Evidence]:
-    """Show what is wrong with the node."""
-    pod = view.instance.pod
-    if pod:
-        yield Evidence("node", pod.node, witness="node")
-        yield Evidence("node problem", pod.node_problem, witness="node")
-
-
 def _planned(code: str, holds: Callable[[View], bool], means: str, advice: str) -> Rule:
     """Return a row for what somebody wanted, or what comes by itself: shown, no incident, nothing judged beside it."""
     return Rule(
@@ -170,7 +119,7 @@ def _planned(code: str, holds: Callable[[View], bool], means: str, advice: str) 
         FailureClass.NONE,
         Severity.UNKNOWN,
         holds,
-        _state,
+        state,
         means,
         advice,
         is_planned=True,
@@ -180,52 +129,10 @@ def _planned(code: str, holds: Callable[[View], bool], means: str, advice: str) 
 
 def _fault(code: str, holds: Callable[[View], bool], means: str, advice: str) -> Rule:
     """Return a row for a pod that doesn't serve; no act on QEMU mends that, so its class is none."""
-    return Rule(code, FailureClass.NONE, Severity.UNHEALTHY, holds, _state, means, advice)
+    return Rule(code, FailureClass.NONE, Severity.UNHEALTHY, holds, state, means, advice)
 
 
 ROWS = (
-    Rule(
-        "AnnotationRefused",
-        FailureClass.NONE,
-        Severity.FINDING,
-        _on(lambda pod: bool(pod.notes)),
-        _notes,
-        "An annotation of the pod says something that can't be taken; the pod is watched as if it weren't there.",
-        "Correct the annotation; docs/configuration.md lists them.",
-    ),
-    Rule(
-        "OptOutExpired",
-        FailureClass.NONE,
-        Severity.FINDING,
-        lambda view: (
-            view.instance.pod is not None
-            and view.instance.pod.off_until_ms is not None
-            and not is_opted_out(view.instance.pod, view.at_ms)
-        ),
-        _opt_out,
-        "The time for which monitoring was switched off has passed; the pod is watched again.",
-        "Take the annotations away, or set a later instant.",
-    ),
-    Rule(
-        "NodeTrouble",
-        FailureClass.NONE,
-        Severity.FINDING,
-        lambda view: bool(view.instance.pod and view.instance.pod.node_problem) and not _is_node_lost(view),
-        _node,
-        "Kubernetes says that something is wrong with the pod's node, or that it is cordoned.",
-        "Look at the node (kubectl describe node) before anything else.",
-    ),
-    Rule(
-        "MonitoringOff",
-        FailureClass.NONE,
-        Severity.UNKNOWN,
-        lambda view: view.instance.pod is not None and is_opted_out(view.instance.pod, view.at_ms),
-        _opt_out,
-        "Somebody switched monitoring off for this pod, with a reason and until an instant.",
-        "Nothing; it is watched again by itself at that instant.",
-        is_planned=True,
-        is_final=True,
-    ),
     _planned(
         "PodStateStale",
         lambda view: (
@@ -235,16 +142,6 @@ ROWS = (
         ),
         "Kubernetes can't be asked about this pod now; when it last could, the pod didn't serve.",
         "See at /api/instances/discovery-info why its namespace can't be listed.",
-    ),
-    Rule(
-        "NodeLost",
-        FailureClass.NETWORK,
-        Severity.UNREACHABLE,
-        _is_node_lost,
-        _state,
-        "The pod's node doesn't answer Kubernetes, and the pod doesn't answer the collector.",
-        "Bring the node back or delete it; its pods are made elsewhere then.",
-        is_final=True,
     ),
     _planned(
         "PodTerminating",
@@ -293,7 +190,7 @@ ROWS = (
         FailureClass.QEMU,
         Severity.UNHEALTHY,
         _on(_crashes),
-        _state,
+        state,
         "A container of the pod ends again and again.",
         "Read the log of its last life (kubectl logs --previous); OOMKilled wants a larger memory limit.",
     ),
@@ -320,7 +217,7 @@ ROWS = (
         FailureClass.NONE,
         Severity.UNKNOWN,
         _on(lambda pod: pod.reason in _NO_ADDRESS_WORDS),
-        _state,
+        state,
         "The pod runs, but has no address that may be dialled.",
         "Take the pod off its node's network (hostNetwork), or see what its CNI plugin says.",
     ),
@@ -329,7 +226,7 @@ ROWS = (
         FailureClass.NONE,
         Severity.UNKNOWN,
         lambda view: view.probe.outcome is ProbeOutcome.NOT_ASKED,
-        _state,
+        state,
         "The pod isn't asked for a report, as nothing of it can answer.",
         "See the other reasons; the pod's own word stands in the evidence.",
         follows=frozenset(
