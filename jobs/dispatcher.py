@@ -1,4 +1,4 @@
-"""The rounds of `dispatch`: what stands in the outbox becomes Events, within a second of its commit."""
+"""The rounds of `dispatch`: what stands in the outbox becomes Events; a new row is noticed within a second."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from jobs.window import run_window
 @click.command(short_help="Send incidents as Events.")
 @window_options
 def dispatch(*, settings: WindowSettings) -> int:
-    """Send an Event on the pod within a second of an incident's opening and end.
+    """Send an Event on the pod within seconds of an incident's opening and end.
 
     What can't be sent is tried again for a day.
 
