@@ -3,65 +3,28 @@
 import json
 import threading
 import time
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
+from contextlib import closing
 
 import msgspec
 import pytest
 from builders import LEGACY
+from collecting import Agent, Rounds, agents, an_instance
 from full_report import a_full_report
-from pods import a_pod
 from rfb_server import shake_hands
 from servers import answering, hang, http, read_request, serving
 
 from agent.report import encode
-from jobs.collector import CONNECTIVITY, REPORTS, Collector
+from jobs.collector import REPORTS
 from jobs.health.model import (
     ConnectivityOutcome,
     FailureClass,
-    Instance,
     InstanceKey,
     ProbeOutcome,
     Verdict,
 )
-from jobs.health.policy import Policy
 from jobs.store import reader
 from jobs.store.body import pack
-from jobs.store.connection import open_store, transaction
-from jobs.store.writer import record_inventory
-
-
-class Rounds:
-    """Makes the rounds of one collector as a window would, one after the other."""
-
-    def __init__(self, connection):
-        self.connection = connection
-        self.tick = 0
-        self.collector = Collector(Policy(), clock=lambda: time.time_ns() // 1_000_000)
-        self.collector.resume(connection)
-
-    def discover(self, *instances):
-        """Be the discoverer."""
-        with transaction(self.connection):
-            record_inventory(self.connection, instances, at_ms=1)
-
-    def reports(self):
-        """Make one numbered tick."""
-        self._round(REPORTS)
-        self.tick += 1
-
-    def connectivity(self):
-        """Make one round between two ticks."""
-        self._round(CONNECTIVITY)
-
-    def _round(self, beat):
-        observed = self.collector.observe(beat, self.tick + 1)
-        with transaction(self.connection):
-            observed.write(self.connection)
-
-    def latest(self, name):
-        """Return what the store says of one instance."""
-        return reader.latest(self.connection).get(InstanceKey(f"static/{name}"))
+from jobs.store.connection import open_store
 
 
 @pytest.fixture
@@ -70,64 +33,6 @@ def rounds(tmp_path):
         rounds = Rounds(connection)
         with closing(rounds.collector):
             yield rounds
-
-
-def an_instance(name, server, *, vnc_port=None):
-    address = ("127.0.0.1", vnc_port) if vnc_port else None
-    return Instance(InstanceKey(f"static/{name}"), name, name, server.url, vnc_address=address)
-
-
-@contextmanager
-def agents(*scripts):
-    with ExitStack() as stack:
-        yield [stack.enter_context(serving(script)) for script in scripts]
-
-
-class Agent:
-    """A well-behaved agent whose answers a test may change; its sequence counts requests."""
-
-    def __init__(self):
-        self.sequence = 0
-        self.screen_hash = "first"
-        self.png = b"\x89PNG\r\n\x1a\none"
-        self.is_well = True
-
-    def serve(self, connection):
-        """Answer reports and pictures."""
-        while head := read_request(connection):
-            self.sequence += 1
-            if not self.is_well:
-                connection.sendall(http(b"<html>", content_type="text/html"))
-            elif head.startswith(b"GET /screen.png "):
-                connection.sendall(http(self.png, content_type="image/png"))
-            else:
-                report = a_full_report(sequence=self.sequence, screen_hash=self.screen_hash)
-                connection.sendall(http(encode(report)))
-
-
-def test_a_pod_that_can_not_answer_is_not_dialled_and_has_its_row_each_tick(rounds):
-    with agents(Agent().serve) as (agent,):
-        off = a_pod(off_reason="new disk", off_until_ms=4_000_000_000_000)
-        pending = a_pod(phase="Pending", reason="ImagePullBackOff", detail="no such image")
-        known = an_instance("known", agent, vnc_port=agent.port)
-        rounds.discover(
-            replace(known, key=InstanceKey("static/off"), public_id="off", pod=off),
-            replace(known, key=InstanceKey("static/pending"), public_id="pending", pod=pending, health_url=""),
-        )
-        for _ in range(2):
-            rounds.reports()
-            rounds.connectivity()
-
-        assert 0 == agent.connections
-    told = {name: rounds.latest(name) for name in ("off", "pending")}
-    assert {"off": ["MonitoringOff"], "pending": ["PodImageError"]} == {
-        name: [reason.code for reason in one.assessment.reasons] for name, one in told.items()
-    }
-    assert {(2, ProbeOutcome.NOT_ASKED, ConnectivityOutcome.NOT_DIALLED)} == {
-        (one.tick, one.outcome, one.connectivity.outcome) for one in told.values()
-    }
-    assert "the pod is ImagePullBackOff" == told["pending"].detail == told["pending"].connectivity.detail
-    assert ["static/pending"] == list(reader.open_incidents(rounds.connection))
 
 
 def test_one_tick_gives_every_instance_a_verdict_and_a_row(rounds):
@@ -374,31 +279,6 @@ def test_the_word_of_an_agent_at_the_old_place_lets_nobody_dial_at_the_new_one(r
             successor.connectivity()
 
         assert 0 == vnc.connections
-
-
-def test_a_late_legacy_report_of_an_address_that_is_another_pods_by_now_counts_for_nobody(rounds):
-    """It carries no uid: only the newest inventory says whose pod is at that address."""
-    go = threading.Event()
-
-    def slow(connection):
-        while read_request(connection):
-            go.wait(10)
-            connection.sendall(http(json.dumps(LEGACY).encode()))
-
-    with agents(slow) as (agent,):
-        old = replace(an_instance("old", agent), uid="uid-1", pod=a_pod())
-        rounds.discover(old)
-        rounds.reports()
-        missing = a_pod(phase="Missing", reason="Missing")
-        new = replace(an_instance("new", agent), uid="uid-2", pod=a_pod(name="other"))
-        rounds.discover(replace(old, uid=None, health_url="", pod=missing), new)
-        go.set()
-        rounds.connectivity()
-        rounds.reports()
-        rounds.connectivity()
-
-    assert ProbeOutcome.NOT_ASKED is rounds.latest("old").outcome
-    assert (None, ProbeOutcome.OK) == (rounds.latest("old").report, rounds.latest("new").outcome)
 
 
 def test_reports_that_this_version_refuses_are_no_report_after_a_change_of_version(rounds):
