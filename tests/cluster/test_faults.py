@@ -83,20 +83,14 @@ def test_a_stream_that_browsers_complain_of_is_class_client(deployment):
         " {'Content-Type': 'application/json'})).close()\n"
         "    time.sleep(1)\n"
     )
-    posting = deployment.kube.start(
-        "exec", "-n", INSTANCES, "loco-emulator-1", "--", "python", "-c", program, json.dumps(BAD_STREAM)
-    )
-    try:
-        one = deployment.kube.wait_until(
-            lambda: (
-                (found := deployment.deep_health().get("instance-1")) and found["failureType"] == "client" and found
-            ),
-            45,
-            "the client layer to be blamed",
-            told=deployment.told,
-        )
-    finally:
-        posting.wait(60)
+    arguments = ("-n", INSTANCES, "loco-emulator-1", "--", "python", "-c", program, json.dumps(BAD_STREAM))
+
+    def blamed() -> dict | None:
+        one = deployment.deep_health().get("instance-1")
+        return one if one and one["failureType"] == "client" else None
+
+    with deployment.kube.start("exec", *arguments):
+        one = deployment.kube.wait_until(blamed, 45, "the client layer to be blamed", told=deployment.told)
 
     assert "healthy" != one["overallStatus"]
 
