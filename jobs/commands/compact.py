@@ -25,8 +25,8 @@ from jobs.store.retention import apply_retention
 def compact(*, store: Path, log_level: str) -> None:
     """Back the store up, check it, roll minutes up into hours, delete what is too old.
 
-    Kept: raw reports 2 h, minutes 48 h, hours, changes and closed incidents a year, runs and sent Events a week. The copy is
-    FILE.backup. A damaged store ends it with exit 75 before anything is deleted, and says what to restore.
+    Kept: raw reports 2 h, minutes 48 h, hours, changes and closed incidents a year, runs and sent Events a week.
+    The copy is FILE.backup. A damaged store ends it with exit 75 before anything is deleted, and says what to restore.
 
     Example: loco-jobs compact --store loco.db
     """
