@@ -38,7 +38,9 @@ class Running:
     def require_links(self) -> Record:
         """Return the record of a decoy with bridge and tap. Raises: DecoyError when it has none."""
         if not self.record.bridge:
-            raise DecoyError(f"decoy {self.record.id} has neither bridge nor tap (they need root); nothing was done")
+            raise DecoyError(
+                f"decoy {self.record.id} has neither bridge nor tap (making them needs CAP_NET_ADMIN); nothing was done"
+            )
         return self.record
 
     def restart(self, program: str) -> Process:

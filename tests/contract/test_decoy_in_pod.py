@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -40,18 +41,18 @@ class Pod:
         subprocess.run(["ip", "netns", "add", self.netns], check=True)
         subprocess.run(["ip", "-n", self.netns, "link", "set", "lo", "up"], check=True)
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """Start `python -m agent` with these words."""
-        command = ["ip", "netns", "exec", self.netns, sys.executable, "-m", "agent", *words]
+    def start(self, *words: str, under: Sequence[str] = ()) -> subprocess.Popen[str]:
+        """Start `python -m agent` with these words. under: a program to run it by."""
+        command = ["ip", "netns", "exec", self.netns, *under, sys.executable, "-m", "agent", *words]
         pipe = subprocess.PIPE
         self.processes.append(
             process := subprocess.Popen(command, env=self.environment, stdout=pipe, stderr=pipe, text=True)
         )
         return process
 
-    def start_decoy(self) -> subprocess.Popen[str]:
+    def start_decoy(self, *, under: Sequence[str] = ()) -> subprocess.Popen[str]:
         """Start the decoy and wait until it and the agent answer."""
-        run = self.start("decoy", "run", "--in-pod")
+        run = self.start("decoy", "run", "--in-pod", under=under)
         wait_for(lambda: self.record["is_up"] and self.record["processes"]["decoy"]["pid"] == run.pid, 30)
         return run
 
@@ -71,6 +72,11 @@ class Pod:
         """Return the number of each link."""
         rows = json.loads(subprocess.check_output(["ip", "-json", "-n", self.netns, "link", "show"], text=True))
         return {row["ifname"]: row["ifindex"] for row in rows}
+
+    def is_up(self, name: str) -> bool:
+        """Tell whether a link is administratively up."""
+        rows = subprocess.check_output(["ip", "-json", "-n", self.netns, "link", "show", name], text=True)
+        return "UP" in json.loads(rows)[0]["flags"]
 
     def end(self) -> None:
         """End what runs, and remove the namespace."""
@@ -99,16 +105,23 @@ def test_a_decoy_is_bridged_in_its_pod_and_obeys_without_being_named(pod):
     assert {"lo", "loco-br", "tap0"} == set(pod.links())
     assert {"decoy", "pulseaudio", "qemu"} == set(pod.record["processes"])
     assert "the tap is down" in pod.tell("fault", "tap-down")
-    assert "tap0 is up" in pod.tell("heal")
+    assert not pod.is_up("tap0")
+
+    pod.start("decoy", "heal")  # which goes on to wait for the guest
+    wait_for(lambda: pod.is_up("tap0"), 20)
 
 
 def test_vnc_is_served_on_every_address_of_either_family(pod):
     pod.start("serve")
     pod.start_decoy()
     command = ["ip", "netns", "exec", pod.netns, "ss", "-Hltn", "sport = :5901"]
-    listening = subprocess.check_output(command, text=True)
 
-    assert {"0.0.0.0:5901", "[::]:5901"} == {line.split()[3] for line in listening.splitlines()}
+    def listening() -> set[str]:
+        return {line.split()[3] for line in subprocess.check_output(command, text=True).splitlines()}
+
+    wait_for(lambda: len(listening()) > 1, 20)  # QEMU opens it after its monitor
+
+    assert {"0.0.0.0:5901", "[::]:5901"} == listening()
 
 
 def test_the_next_run_clears_away_what_a_killed_one_left(pod):
@@ -134,6 +147,20 @@ def test_links_that_are_not_a_decoys_are_left_alone(pod):
     assert 2 == run.returncode
     assert complaint.endswith("tap0 is here already and no decoy's record names it; nothing was started\n")
     assert before == pod.links()
+
+
+def test_without_the_right_to_make_links_the_rest_runs_and_faults_of_the_network_are_refused(pod):
+    pod.start("serve")
+    run = pod.start_decoy(under=["setpriv", "--bounding-set=-net_admin"])
+    refused = pod.start("decoy", "fault", "tap-down")
+    _, complaint = refused.communicate(timeout=30)
+    before = pod.links()
+    run.terminate()
+    _, log = run.communicate(timeout=30)
+
+    assert {"lo"} == set(before)
+    assert (1, True) == (refused.returncode, complaint.endswith("CAP_NET_ADMIN); nothing was done\n"))
+    assert "no CAP_NET_ADMIN, /dev/net/tun or `ip` in this container: this decoy has no bridge and no tap" in log
 
 
 def test_sigterm_ends_it_in_time_and_leaves_nothing(pod):
