@@ -103,7 +103,7 @@ class AudioCheck:
         that was freed (python-pulse-control issue 35).
         """
         try:
-            return round(min(pulse.get_peak_sample(source, _LISTEN_SECONDS), 1.0), 4)
+            return float(round(min(pulse.get_peak_sample(source, _LISTEN_SECONDS), 1.0), 4))
         finally:
             self._callbacks += _made_callbacks
             _made_callbacks.clear()
