@@ -15,18 +15,15 @@ SHARED_FOLDERS = [
     "/var/log/containers",
     "/usr/libexec/kubernetes",
 ]
+# what names, paths, addresses and rules of a cluster have in them; other tests may use the machine meanwhile
+MARKS = re.compile(r"\blk\d|\blk-|cni|localkind|kube|containerd|\b10\.(89|96|244)\.", re.IGNORECASE)
 RULES = (("nft", "list", "ruleset"), ("iptables-legacy-save",), ("ipset", "list", "-name"), ("ip", "route"))
 
 
 def traces(cluster: str) -> set[str]:
-    """Return everything on this machine that the cluster might have made, with what is there anyway.
-
-    What other clusters made is left out, as they may come and go meanwhile.
-    """
+    """Return everything on this machine that the cluster might have made; what other clusters made is left out."""
     found = {
-        *(
-            f"mount {line}" for line in _lines("cat", "/proc/self/mounts") if "/var/lib/containers" not in line
-        ),  # buildah's
+        *(f"mount {line}" for line in _lines("cat", "/proc/self/mounts")),
         *(f"namespace {path.name}" for path in Path("/run/netns").glob("*")),
         *(f"link {path.name}" for path in Path("/sys/class/net").iterdir()),
         *(f"cgroup {path}" for path in Path("/sys/fs/cgroup").glob("**/localkind-*")),
@@ -35,7 +32,8 @@ def traces(cluster: str) -> set[str]:
         *(f"process {words}" for words in _processes()),
         *(f"rule {line}" for command in RULES for line in _lines(*command)),
     }
-    return {trace for trace in found if not any(mark.search(trace) for mark in _marks_of_others(cluster))}
+    others = _marks_of_others(cluster)
+    return {trace for trace in found if MARKS.search(trace) and not any(mark.search(trace) for mark in others)}
 
 
 def _lines(*command: str) -> list[str]:

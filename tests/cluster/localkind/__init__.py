@@ -14,6 +14,6 @@ in the first. All that a cluster runs sits in one cgroup, all that it mounts bel
     cgroups    the cgroups of a cluster and the processes in them
     daemons    start a program inside a node; wait for a condition
     credentials  certificates and kubeconfigs
-    control_plane  node  addons  images  volumes
+    control_plane  node  images  archives  volumes
     sweep      remove every trace of a cluster
 """

@@ -81,9 +81,7 @@ def _get_kubeconfig(arguments: argparse.Namespace) -> None:
 
 
 def _load_images(arguments: argparse.Namespace) -> None:
-    target = cluster.find(arguments.name)
-    for image in arguments.images:
-        images.load_by_name(target, image)
+    images.load_by_name(cluster.find(arguments.name), arguments.images)
 
 
 def _load_archive(arguments: argparse.Namespace) -> None:

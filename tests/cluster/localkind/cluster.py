@@ -16,7 +16,7 @@ def create(name: str, *, workers: int, kubeconfig_path: Path, retain: bool) -> C
     if is_running(name):
         raise LocalkindError(f"a cluster called {name} exists already; nothing was done")
     binaries.build()
-    images.own_archives()
+    images.own_archive()
     delete(name)  # what a killed run may have left
     cluster = records.register(name, workers=workers, kubeconfig=kubeconfig_path).cluster
     try:

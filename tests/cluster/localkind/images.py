@@ -1,79 +1,59 @@
 """Images: the two of our own, and how images get into a node."""
 
-import hashlib
-import io
-import json
-import platform
 import shutil
-import tarfile
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from localkind import binaries, needs, shell
+from localkind import archives, binaries, needs, shell
 from localkind.layout import Cluster, Node
 
 PAUSE = "docker.io/localkind/pause:1"
 COREDNS = "docker.io/localkind/coredns:1"
 LOAD_TIMEOUT_SECONDS = 300.0
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-@dataclass(frozen=True)
-class _OwnImage:
-    name: str
-    program: str
-
-
-_OWN = (_OwnImage(PAUSE, "pause"), _OwnImage(COREDNS, "coredns"))
-
-
-def own_archives() -> list[Path]:
-    """Return the archives of the images that no registry has, made where that was not done before."""
-    return [_archive(image) for image in _OWN]
+def own_archive() -> Path:
+    """Return the archive of the images that no registry has, made where that was not done before."""
+    programs = binaries.folder()
+    archive = programs.parent / "images.tar"
+    if not archive.exists():
+        own = ((PAUSE, "pause"), (COREDNS, "coredns"))
+        archives.write(archive, [archives.of_program(name, programs / program) for name, program in own])
+    return archive
 
 
 def load(node: Node, archive: Path) -> None:
-    """Give the images of a docker-archive to the node."""
+    """Give the images of an archive, docker's or OCI's, to the node."""
     arguments = ("--address", node.containerd_socket, "--namespace", "k8s.io", "images", "import", archive)
     shell.run(binaries.folder() / "ctr", *arguments, timeout_seconds=LOAD_TIMEOUT_SECONDS)
 
 
 def load_into_all(cluster: Cluster, archive: Path) -> None:
-    """Give the images of a docker-archive to all nodes at once."""
+    """Give the images of an archive to all nodes at once."""
     with ThreadPoolExecutor() as threads:
         list(threads.map(lambda node: load(node, archive), cluster.nodes))
 
 
-def load_by_name(cluster: Cluster, image: str) -> None:
-    """Give an image of Docker's or buildah's local storage to all nodes, under the name that a pod's `image:` means.
+def load_by_name(cluster: Cluster, images: Sequence[str]) -> None:
+    """Give images of Docker's or buildah's local storage to all nodes, under the names that a pod's `image:` means.
 
     An image that the cluster has as it is now is not given again.
     """
-    in_docker = shutil.which("docker") and not shell.attempt("docker", "image", "inspect", image).returncode
-    identity = _docker_identity(image) if in_docker else _buildah_identity(image)
-    loaded = cluster.folder / "images" / quote(full_name(image), safe="")
-    if loaded.exists() and loaded.read_text() == identity:
+    in_docker = bool(shutil.which("docker")) and not shell.attempt("docker", "image", "inspect", *images).returncode
+    identify, save = (_docker_identity, _save_from_docker) if in_docker else (_buildah_identity, _save_from_buildah)
+    identities = {image: identify(image) for image in images}
+    missing = [image for image in images if _loaded(cluster, image) != identities[image]]
+    if not missing:
         return
     with tempfile.TemporaryDirectory(dir=cluster.folder) as scratch:
-        archive = Path(scratch) / "image.tar"
-        docker, buildah = ("docker", "save", "--output", str(archive)), ("buildah", "push", "--quiet")
-        command = [*docker, image] if in_docker else [*buildah, image, f"docker-archive:{archive}:{full_name(image)}"]
-        shell.run(*command, timeout_seconds=LOAD_TIMEOUT_SECONDS)
-        load_into_all(cluster, archive)
-    loaded.parent.mkdir(exist_ok=True)
-    loaded.write_text(identity)
-
-
-def _docker_identity(image: str) -> str:
-    return shell.run("docker", "image", "inspect", "--format={{.Id}}", image)
-
-
-def _buildah_identity(image: str) -> str:
-    needs.check_program("buildah", package="buildah")
-    return shell.run("buildah", "inspect", "--type=image", "--format={{.FromImageID}}", image)
+        save(missing, Path(scratch))
+        load_into_all(cluster, Path(scratch) / "images.tar")
+    for image in missing:
+        _mark(cluster, image).parent.mkdir(exist_ok=True)
+        _mark(cluster, image).write_text(identities[image])
 
 
 def full_name(image: str) -> str:
@@ -90,38 +70,41 @@ def full_name(image: str) -> str:
     return image if ":" in image.rpartition("/")[2] else f"{image}:latest"
 
 
-def _archive(image: _OwnImage) -> Path:
-    """Write a docker-archive of one layer with one static program in it.
-
-    Source: the format that `docker save` writes, github.com/moby/docker-image-spec, v1.2, "Combined image JSON".
-    """
-    archive = binaries.folder().parent / f"{image.program}.tar"
-    if archive.exists():
-        return archive
-    layer = _tar({image.program: (binaries.folder() / image.program).read_bytes()})
-    config = {
-        "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
-        "os": "linux",
-        "config": {"Entrypoint": [f"/{image.program}"]},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
-    }
-    manifest = [{"Config": "config.json", "RepoTags": [image.name], "Layers": ["layer.tar"]}]
-    parts = {"config.json": _json(config), "layer.tar": layer, "manifest.json": _json(manifest)}
-    unfinished = archive.with_suffix(".unfinished")
-    unfinished.write_bytes(_tar(parts))
-    unfinished.rename(archive)
-    return archive
+def _docker_identity(image: str) -> str:
+    return shell.run("docker", "image", "inspect", "--format={{.Id}}", image)
 
 
-def _tar(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size, member.mode = len(content), 0o755
-            tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
+def _save_from_docker(images: Sequence[str], folder: Path) -> None:
+    output = f"--output={folder / 'images.tar'}"
+    shell.run("docker", "save", output, *images, timeout_seconds=LOAD_TIMEOUT_SECONDS)
 
 
-def _json(value: object) -> bytes:
-    return json.dumps(value).encode()
+def _buildah_identity(image: str) -> str:
+    needs.check_program("buildah", package="buildah")
+    return shell.run("buildah", "inspect", "--type=image", "--format={{.FromImageID}}", image)
+
+
+def _save_from_buildah(images: Sequence[str], folder: Path) -> None:
+    saved = []
+    for number, image in enumerate(images):
+        target = folder / str(number)
+        shell.run(
+            "buildah",
+            "push",
+            "--quiet",
+            "--disable-compression",
+            image,
+            f"dir:{target}",
+            timeout_seconds=LOAD_TIMEOUT_SECONDS,
+        )
+        saved.append(archives.of_folder(full_name(image), target))
+    archives.write(folder / "images.tar", saved)
+
+
+def _mark(cluster: Cluster, image: str) -> Path:
+    return cluster.folder / "images" / quote(full_name(image), safe="")
+
+
+def _loaded(cluster: Cluster, image: str) -> str | None:
+    mark = _mark(cluster, image)
+    return mark.read_text() if mark.exists() else None

@@ -21,8 +21,7 @@ def start_containerd(node: Node) -> None:
 def finish(node: Node) -> None:
     """Give containerd the images that no registry has, and start what makes it a node."""
     daemons.until(node.containerd_socket.exists, seconds=START_TIMEOUT_SECONDS, node=node, name="containerd")
-    for archive in images.own_archives():
-        images.load(node, archive)
+    images.load(node, images.own_archive())
     cgroups.make(node.cgroup)
     _start_kubelet(node)
     _start_kube_proxy(node)
