@@ -29,7 +29,6 @@ KNOWN = frozenset(
         # agent decoy
         "LOCO_DECOY_DIR",
         # jobs
-        "LOCO_DRY_RUN",
         "LOCO_INSTANCES",
         "LOCO_JOB_NAME",
         "LOCO_NAMESPACES",
