@@ -1,6 +1,6 @@
 """The snapshot as ConfigMap `loco-health`: what stands in it, in words, as a table, and for the API. Pure.
 
-jobs.cluster.publisher writes it; decisions/0011 says when.
+jobs.cluster.publisher writes it; decisions/0009 says when.
 """
 
 from __future__ import annotations

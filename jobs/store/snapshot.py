@@ -34,7 +34,7 @@ VERSION = 1
 # Kubernetes' limit of a ConfigMap; whatever is longer isn't one of ours.
 MAX_BYTES = 1_048_576
 
-# chosen: decisions/0011. A fleet that doesn't change is written again after this time, so that its age has a bound.
+# chosen: decisions/0009. A fleet that doesn't change is written again after this time, so that its age has a bound.
 REFRESH_MS = 120_000
 
 # chosen: the refresh, a kubelet's 90 s to bring it into a mounted volume, a failed try, and some slack.
