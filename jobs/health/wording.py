@@ -42,4 +42,5 @@ def _value(value: Scalar) -> str:
 
 def _unit(unit: str) -> str:
     """Return a unit with the space that it needs."""
+    unit = unit.removeprefix("1")  # a rate is written 12/s, and "1/s" in full where a unit stands alone
     return f" {unit}" if unit[:1].isalpha() else unit

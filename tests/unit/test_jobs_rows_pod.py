@@ -12,6 +12,7 @@ from jobs.health.model import ProbeOutcome
 from jobs.health.pods import reason_not_to_ask
 from jobs.health.rows import node, wishes
 from jobs.health.rows import pod as rows
+from jobs.health.rule import look
 from jobs.health.rules import BY_CODE, FAULTS
 from jobs.health.watched import follow
 
@@ -243,3 +244,10 @@ def test_every_planned_row_of_the_pod_opens_nothing():
     assert planned == {rule.code for rule in ROWS if rule.is_planned}
     assert not planned & FAULTS
     assert all(BY_CODE[code].is_final for code in planned)
+
+
+def test_an_instance_that_a_file_names_has_no_pod_to_show():
+    view = look(an_instance(), a_probe(), None, EMPTY, POLICY)
+    shown = [*(evidence for rule in (*wishes.ROWS, *node.ROWS) for evidence in rule.evidence(view)), *node.state(view)]
+
+    assert [] == shown

@@ -10,7 +10,7 @@ from jobs.health.wording import fact, sentence
     ("evidence", "expected"),
     [
         (Evidence("screen.still", 120.0, 20, "s"), "screen.still 120 s (limit 20 s)"),
-        (Evidence("frame rate", 0.4, 1, "/s"), "frame rate 0.4/s (limit 1/s)"),
+        (Evidence("frame rate", 0.4, 10, "1/s"), "frame rate 0.4/s (limit 10/s)"),
         (Evidence("qemu_healthy", value=False), "qemu_healthy no"),
         (Evidence("network.tap_up", None), "network.tap_up unknown"),
         (Evidence("loss", 1 / 3), "loss 0.3333"),
