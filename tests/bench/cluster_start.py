@@ -1,4 +1,4 @@
-"""In the developer's cluster (`make cluster`, overlay dev): pod created to first tick, and the memory of our pods."""
+"""In the developer's cluster (`make cluster`, overlay dev): pod created to first tick, memory and CPU of our pods."""
 
 import json
 import os
@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 KUBECONFIG = Path(os.environ.get("KUBECONFIG") or ROOT / ".cluster" / "kubeconfig")
 NAMESPACE = "loco-health"
 TRIES = 7
+CPU_SECONDS = 180  # three windows of overlay dev
 
 # Run in the pod: when its process began, and when its first tick was committed, in Unix seconds.
 FIRST_TICK = """
@@ -66,8 +67,25 @@ def start(number: int) -> tuple[float, float]:
     return ticked - created, ticked - began
 
 
+def cpu_seconds() -> float:
+    """Return the CPU time that our pods have used on all nodes, those that have ended too.
+
+    A kubelet knows the sum over all pods of its node since its start, and each pod that is there; the pods of other
+    namespaces stay all the while, so they are taken off.
+    """
+    total = 0
+    for node in kubectl("get", "nodes", "-o", "name").split():
+        summary = json.loads(kubectl("get", "--raw", f"/api/v1/{node.replace('node/', 'nodes/')}/proxy/stats/summary"))
+        total += sum(
+            one["cpu"]["usageCoreNanoSeconds"] for one in summary["node"]["systemContainers"] if one["name"] == "pods"
+        )
+        others = [pod for pod in summary["pods"] if pod["podRef"]["namespace"] != NAMESPACE]
+        total -= sum(pod["cpu"]["usageCoreNanoSeconds"] for pod in others)
+    return total / 1e9
+
+
 def main() -> None:
-    """Print a row for the cold start and one for each command that runs now."""
+    """Print a row for the cold start, one for the memory of each command that runs now, one for all our CPU."""
     if not KUBECONFIG.exists():
         print("cluster_start: no cluster (make cluster, then apply overlay dev); left out", file=sys.stderr)
         return
@@ -85,6 +103,10 @@ def main() -> None:
         if peaks:
             mebibytes = max(peaks) / 1024
             print(f"| peak memory of `{command}` in its pod | {mebibytes:.0f} MiB | 3 instances, {len(peaks)} pods |")
+    before, began = cpu_seconds(), time.monotonic()
+    time.sleep(CPU_SECONDS)
+    share = (cpu_seconds() - before) / (time.monotonic() - began)
+    print(f"| CPU of all our pods, one-minute windows | {share:.2%} of a core | 3 instances, over {CPU_SECONDS} s |")
 
 
 if __name__ == "__main__":
