@@ -16,7 +16,8 @@ SHARED_FOLDERS = [
     "/usr/libexec/kubernetes",
 ]
 # what names, paths, addresses and rules of a cluster have in them; other tests may use the machine meanwhile
-MARKS = re.compile(r"\blk\d|\blk-|cni|localkind|kube|containerd|\b10\.(89|96|244)\.", re.IGNORECASE)
+MARKS = re.compile(r"^setting|\blk\d|\blk-|cni|localkind|kube|containerd|\b10\.(89|96|244)\.", re.IGNORECASE)
+SETTINGS = ("kernel.panic", "kernel.panic_on_oops", "vm.overcommit_memory", "vm.panic_on_oom")  # a kubelet's doing
 RULES = (("nft", "list", "ruleset"), ("iptables-legacy-save",), ("ipset", "list", "-name"), ("ip", "route"))
 
 
@@ -30,6 +31,7 @@ def traces(cluster: str) -> set[str]:
         *(f"folder {path}" for folder in (STATE, RUN) for path in folder.glob("*")),
         *(f"folder {path}" for path in SHARED_FOLDERS if Path(path).exists()),
         *(f"process {words}" for words in _processes()),
+        *(f"setting {line}" for line in _lines("sysctl", *SETTINGS)),
         *(f"rule {line}" for command in RULES for line in _lines(*command)),
     }
     others = _marks_of_others(cluster)

@@ -20,7 +20,7 @@ POLL_SECONDS = 0.02
 
 def hierarchies() -> list[Path]:
     """Return the root of every hierarchy: one on cgroup v2; one a controller, and v2's own, on v1."""
-    if (ROOT / "cgroup.controllers").exists():
+    if _is_v2():
         return [ROOT]
     return sorted(path for path in ROOT.glob("*") if not path.is_symlink() and (path / "cgroup.procs").exists())
 
@@ -29,6 +29,8 @@ def make(group: str) -> None:
     """Make the cgroup in every hierarchy."""
     for root in hierarchies():
         (root / group).mkdir(parents=True, exist_ok=True)
+    if _is_v2():
+        _hand_controllers_down(group)
 
 
 def entrances(group: str) -> list[Path]:
@@ -57,6 +59,18 @@ def end(group: str) -> None:
         time.sleep(POLL_SECONDS)
     for root in hierarchies():
         _remove(root / group, deadline=deadline)
+
+
+def _is_v2() -> bool:
+    return (ROOT / "cgroup.controllers").exists()
+
+
+def _hand_controllers_down(group: str) -> None:
+    """Give the cgroup all controllers, as a kubelet wants: on v2 it has those that each cgroup above hands down."""
+    for parent in reversed(Path(group).parents):
+        for controller in (ROOT / parent / "cgroup.controllers").read_text().split():
+            with suppress(OSError):  # one that can't be had now; the kubelet says so if it needs it
+                (ROOT / parent / "cgroup.subtree_control").write_text(f"+{controller}")
 
 
 def _kill(pid: int, group: str) -> None:

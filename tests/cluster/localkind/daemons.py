@@ -18,7 +18,7 @@ INIT_SECONDS = 10.0
 # The shell enters the cgroups before it becomes the program, so no process is ever outside.
 _ENTER = 'while [ "$1" != -- ]; do echo $$ >"$1" || exit; shift; done; shift; exec "$@"'
 
-# Arguments: a file to make when all is mounted, then pairs of folders, the second mounted over the first.
+# Arguments: a file to make when all is mounted, then pairs of folders or files, the second mounted over the first.
 _INIT = """
 mount --make-rshared / || exit
 ready=$1; shift
@@ -31,14 +31,18 @@ exec sleep infinity
 def start_init(node: Node) -> None:
     """Start the process that holds the node's mount namespace.
 
-    In it the folders that components can't be kept from using are the node's own, and every mount of the node ends
-    with the node's last process.
+    In it the folders and settings that components can't be kept from using are the node's own, and every mount of the
+    node ends with the node's last process.
     """
     ready = node.folder / "init.ready"
     pairs = []
     for shared, own in node.own_folders.items():
         for folder in (shared, own):
             folder.mkdir(parents=True, exist_ok=True)
+        pairs += [shared, own]
+    for shared, own in node.own_settings.items():
+        own.parent.mkdir(parents=True, exist_ok=True)
+        own.write_text(shared.read_text())
         pairs += [shared, own]
     unshare = ("unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", _INIT, "init")
     _spawn(node, "init", _in_network(node), *unshare, ready, *pairs)

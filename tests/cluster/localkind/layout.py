@@ -27,6 +27,18 @@ MACHINE_FOLDERS = tuple(
         ),
     ),
 )
+# what a kubelet sets for the whole machine (pkg/kubelet/cm/container_manager_linux.go, setupKernelTunables)
+MACHINE_SETTINGS = tuple(
+    Path("/proc/sys", *name.split("."))
+    for name in (
+        "vm.overcommit_memory",
+        "vm.panic_on_oom",
+        "kernel.panic",
+        "kernel.panic_on_oops",
+        "kernel.keys.root_maxkeys",
+        "kernel.keys.root_maxbytes",
+    )
+)
 NAME_CHARACTERS_MAX = 32  # chosen: the longest socket path of a cluster stays below 107 bytes
 
 
@@ -81,7 +93,15 @@ class Node:
     @property
     def own_folders(self) -> dict[Path, Path]:
         """Folders of the machine that a node's components use whatever they are told -> the node's own in its place."""
-        return {folder: self.folder / "own" / folder.relative_to("/") for folder in MACHINE_FOLDERS}
+        return {folder: self._own(folder) for folder in MACHINE_FOLDERS}
+
+    @property
+    def own_settings(self) -> dict[Path, Path]:
+        """Settings of the machine's kernel -> the file that the node's kubelet writes instead."""
+        return {setting: self._own(setting) for setting in MACHINE_SETTINGS if setting.exists()}
+
+    def _own(self, path: Path) -> Path:
+        return self.folder / "own" / path.relative_to("/")
 
     @property
     def cgroup(self) -> str:
