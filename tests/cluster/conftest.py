@@ -1,4 +1,4 @@
-"""A real cluster of two nodes for the session, with our images in it. KEEP_CLUSTER=1 leaves it running afterwards."""
+"""A real cluster of two nodes for the session, with our images in it; KEEP_CLUSTER=1 leaves it for the next session."""
 
 import json
 import os
@@ -13,7 +13,9 @@ from kube import Kube
 from pytest_kind import KindCluster
 
 ROOT = Path(__file__).parents[2]
-NAME = os.environ.get("CLUSTER_NAME", "loco-test")
+# Not CLUSTER_NAME, which is a developer's own cluster: this one is deleted.
+NAME = os.environ.get("TEST_CLUSTER_NAME", "loco-test")
+KEEPS = os.environ.get("KEEP_CLUSTER") == "1"
 KUBE = pytest.StashKey[Kube]()
 
 
@@ -36,12 +38,14 @@ def images(tools) -> list[str]:
 
 @pytest.fixture(scope="session")
 def bare_cluster(request, tools, tmp_path_factory) -> KindCluster:
-    """Yield the session's cluster without our images; one that KEEP_CLUSTER=1 left is taken up again."""
+    """Yield the session's cluster without our images; what a killed session left is removed first: its pods are old."""
     folder = tmp_path_factory.mktemp("kind")
     (folder / "two-nodes.yaml").write_text(kind_tools.TWO_NODES)
     cluster = KindCluster(NAME, folder / "kubeconfig", kind_path=tools.kind, kubectl_path=tools.kubectl)
-    if NAME in tools.clusters():
+    if NAME in tools.clusters() and KEEPS:
         cluster.kubeconfig_path.write_text(tools.kubeconfig(NAME))
+    elif NAME in tools.clusters():
+        cluster.delete()
     try:
         cluster.create(config_file=folder / "two-nodes.yaml")
         request.config.stash[KUBE] = kube = Kube(cluster.kubectl_path, cluster.kubeconfig_path)
@@ -49,7 +53,7 @@ def bare_cluster(request, tools, tmp_path_factory) -> KindCluster:
         kube.try_("taint", "nodes", "--all", "node-role.kubernetes.io/control-plane-")
         yield cluster
     finally:
-        if os.environ.get("KEEP_CLUSTER") != "1":
+        if not KEEPS:
             cluster.delete()
 
 
@@ -66,6 +70,13 @@ def cluster(bare_cluster, tools, images) -> KindCluster:
 def kube(cluster) -> Kube:
     """Return kubectl for the session's cluster."""
     return Kube(cluster.kubectl_path, cluster.kubeconfig_path)
+
+
+def pytest_itemcollected(item):
+    """Measure a test's own time alone: to make the cluster may take longer than a test, and has limits of its own."""
+    marker = item.get_closest_marker("timeout")
+    seconds = marker.args[0] if marker else float(item.config.getini("timeout"))
+    item.add_marker(pytest.mark.timeout(seconds, func_only=True), append=False)
 
 
 @pytest.hookimpl(wrapper=True)

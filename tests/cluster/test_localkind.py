@@ -18,7 +18,7 @@ from kube import Kube
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
-OWN = "lk-own"
+OWN = os.environ.get("TEST_CLUSTER_NAME", "loco-test") + "-own"
 NAMESPACE = "localkind"
 DELETION_SECONDS = 60
 CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 2).close()"
@@ -34,7 +34,7 @@ def is_localkind(tools):
 def localkind(*args: str) -> subprocess.CompletedProcess[str]:
     """Run it with all its output in pipes: it returns only when nothing holds them any more."""
     return subprocess.run(
-        [kind_tools.LOCALKIND, *args], capture_output=True, text=True, timeout=120, stdin=subprocess.PIPE, check=False
+        [kind_tools.LOCALKIND, *args], capture_output=True, text=True, timeout=240, stdin=subprocess.PIPE, check=False
     )
 
 
@@ -79,7 +79,7 @@ def kill_creation_at(moment: str, kube: Kube, folder: Path) -> None:
     """Begin a creation and kill it as soon as a file of the cluster is there."""
     command = [kind_tools.LOCALKIND, *create_command(folder / "kubeconfig")]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL) as creating:
-        kube.wait_until((machine.STATE / OWN / moment).exists, 60, moment, every_seconds=0.01)
+        kube.wait_until((machine.STATE / OWN / moment).exists, 120, moment, every_seconds=0.01)
         creating.kill()
 
 
