@@ -10,11 +10,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
+from itertools import count
 
 from jobs.cluster.missing import missing_pods
 from jobs.cluster.pods import KUBERNETES, Found, instance_of, ordinal_of
 from jobs.cluster.sight import Sight
 from jobs.health.model import Instance, Pod
+from jobs.health.pods import NODE_GONE
 
 
 def fleet_of(
@@ -24,12 +26,20 @@ def fleet_of(
 
     before: the last one. nodes: what is wrong with each node, empty where nothing is; None where that isn't known.
     """
-    known = {one.key: one for one in before if one.source == KUBERNETES}
+    known = {one.key: _begun(one, at_ms) for one in before if one.source == KUBERNETES}
     drafts: list[Instance] = []
     for sight in sights:
         found = _of_namespace(sight, [one for one in known.values() if _is_of(one, sight)], at_ms)
         drafts.extend(map(_staled, found) if sight.facts.problem else found)
-    return tuple(_named([_with_node(draft, nodes) for draft in drafts]))
+    return tuple(_named([_with_node(draft, known.get(draft.key), nodes) for draft in drafts]))
+
+
+def _begun(instance: Instance, at_ms: int) -> Instance:
+    """Return an instance whose phase began no later than now: a clock that was set back must not make it endless."""
+    pod = instance.pod
+    if pod is None or pod.since_ms is None or pod.since_ms <= at_ms:
+        return instance
+    return replace(instance, pod=replace(pod, since_ms=at_ms))
 
 
 def _is_of(instance: Instance, sight: Sight) -> bool:
@@ -86,11 +96,17 @@ def _staled(instance: Instance) -> Instance:
     return replace(instance, pod=replace(instance.pod, is_stale=True)) if instance.pod else instance
 
 
-def _with_node(instance: Instance, nodes: Mapping[str, str] | None) -> Instance:
+def _with_node(instance: Instance, before: Instance | None, nodes: Mapping[str, str] | None) -> Instance:
+    """Return the instance with what is wrong with its node; one that isn't listed is gone only if it was listed once.
+
+    A pod on a node that was made since the last list is seen before its node is.
+    """
     pod = instance.pod
     if pod is None or pod.node is None or nodes is None:
         return instance
-    return replace(instance, pod=replace(pod, node_problem=nodes.get(pod.node, "the node is gone")))
+    earlier = before.pod if before else None
+    was_listed = earlier is not None and earlier.node == pod.node and earlier.node_problem is not None
+    return replace(instance, pod=replace(pod, node_problem=nodes.get(pod.node, NODE_GONE if was_listed else None)))
 
 
 def _named(drafts: Iterable[Instance]) -> Iterator[Instance]:
@@ -120,4 +136,7 @@ def _ids(instance: Instance, ordinals: Mapping[int | None, int], names: Mapping[
     if names[pod.name] == 1:
         yield pod.name
     yield f"{pod.namespace}.{pod.name}"
-    yield f"{pod.namespace}.{pod.name}-{blake2b(instance.key.encode(), digest_size=4).hexdigest()}"
+    digest = blake2b(instance.key.encode(), digest_size=4).hexdigest()
+    yield f"{pod.namespace}.{pod.name}-{digest}"
+    # Whoever may make pods may have called some by all of these.
+    yield from (f"{pod.namespace}.{pod.name}-{digest}-{number}" for number in count(2))

@@ -44,7 +44,7 @@ class Pod:
     Evicted, ...), empty where it runs; detail: its sentence, at most 200 characters.
     since_ms: when that phase of that pod began, by discover's clock; a container's restart doesn't move it.
     restarts: of its containers; it, node and statefulset are None where not told.
-    node_problem: NotReady, pressures, cordoned; empty where nothing is wrong, None where node facts are off.
+    node_problem: NotReady, pressures, cordoned; empty where nothing is wrong, None where nobody has said it.
     off_reason, off_until_ms: set where the pod's annotations say that it is not to be watched.
     notes: one sentence for each annotation that wasn't taken.
     is_stale: its namespace can't be listed now, so all of this is what was last known.

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from jobs.health.model import Instance, Pod
 
+# What is wrong with a node that Kubernetes listed before and doesn't list now.
+NODE_GONE = "the node is gone"
+
 _RUNNING = "Running"
 _TERMINATING = "Terminating"
 

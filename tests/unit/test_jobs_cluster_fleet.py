@@ -1,6 +1,7 @@
 """From what namespaces show to the inventory: ids, what stays though it isn't seen, and since when."""
 
 from dataclasses import replace
+from hashlib import blake2b
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,6 +73,18 @@ def test_no_pods_name_takes_the_id_of_another():
     assert ["loco.instance-0", "instance-0"] == [
         inventory[k].public_id for k in ("loco/instance-0", "other/emulator-0")
     ]
+
+
+def test_whoever_names_pods_after_every_id_of_another_stops_nobody():
+    ours = pod_json("b", namespace="a", metadata=BARE)
+    digest = blake2b(b"a/b", digest_size=4).hexdigest()
+    taken = [pod_json(name, namespace="a", metadata=BARE) for name in ("a.b", f"a.b-{digest}")]
+    other = a_sight(pod_json("b", namespace="c", metadata=BARE), namespace="c")
+    inventory = fleet(a_sight(ours, *taken, namespace="a"), other)
+
+    assert {"a/a.b": "a.b", f"a/a.b-{digest}": f"a.b-{digest}", "a/b": f"a.b-{digest}-2", "c/b": "c.b"} == {
+        key: one.public_id for key, one in inventory.items()
+    }
 
 
 @given(
@@ -244,7 +257,31 @@ def test_trouble_of_nodes_is_joined_and_null_where_it_is_not_known():
         for nodes in ({"node-1": "NotReady"}, {"node-1": ""}, {}, None)
     ]
 
-    assert ["NotReady", "", "the node is gone", None] == told
+    assert ["NotReady", "", None, None] == told
+
+
+def test_a_node_that_is_not_listed_yet_is_not_gone():
+    sight, before, told = a_sight(*emulators(1), wanted=1), {}, []
+    for nodes in ({"node-2": ""}, {"node-1": "", "node-2": ""}, {"node-2": ""}, {"node-2": ""}):
+        before = fleet(sight, nodes=nodes, before=before.values())
+        told.append(before["loco/loco-emulator-0"].pod.node_problem)
+
+    assert [None, "", "the node is gone", "the node is gone"] == told
+
+
+def test_a_node_is_not_gone_because_the_pod_has_left_another_one():
+    before = fleet(a_sight(*emulators(1), wanted=1), nodes={"node-1": ""})
+    moved = a_sight(*emulators(1, spec={"nodeName": "node-2"}), wanted=1)
+
+    assert None is fleet(moved, nodes={"node-1": ""}, before=before.values())["loco/loco-emulator-0"].pod.node_problem
+
+
+def test_after_a_clock_was_set_back_no_phase_begins_in_the_future():
+    early_ms = STARTED_MS - 60 * MINUTE_MS
+    there = fleet(a_sight(*emulators(1), wanted=2))
+    after = fleet(a_sight(*emulators(1), wanted=2), before=there.values(), at_ms=early_ms)
+
+    assert {early_ms} == {one.pod.since_ms for one in after.values()}
 
 
 def test_instances_of_a_file_are_no_part_of_a_cluster():

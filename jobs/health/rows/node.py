@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jobs.health.model import Evidence, FailureClass, ProbeOutcome, Severity
+from jobs.health.pods import NODE_GONE
 from jobs.health.rule import Rule, View
 
 
@@ -13,7 +14,7 @@ def _is_node_lost(view: View) -> bool:
     pod = view.instance.pod
     if pod is None or view.probe.outcome is ProbeOutcome.OK:
         return False
-    return pod.reason == "NodeLost" or (pod.node_problem or "").startswith(("NotReady", "the node is gone"))
+    return pod.reason == "NodeLost" or (pod.node_problem or "").startswith(("NotReady", NODE_GONE))
 
 
 def state(view: View) -> Iterator[Evidence]:
