@@ -173,7 +173,7 @@ class ClusterClient:
                 raise _error(response.status, f"{method} {path}", _message(answer), headers)
         except ApiException as error:
             raise _error(error.status, f"{method} {path}", _message(error.body), error.headers) from error
-        except (OpenApiException, HTTPError, OSError) as error:
+        except (OpenApiException, ConfigException, HTTPError, OSError) as error:  # ConfigException: no token
             raise ClusterError(f"{method} {path} failed: {_cause(error)}") from error
         return response
 

@@ -99,13 +99,12 @@ class NamespaceWatch:
                 with self._connect() as client:
                     while not self._closed.is_set():
                         began = time.monotonic()
-                        self._watch(client, self._list(client))
-                        self._space(began)
+                        self._space(began, self._watch(client, self._list(client)))
             except ClusterError as error:
                 self._fail(error)
                 self._space(began, error.retry_seconds)
 
-    def _space(self, began: float, least_seconds: float = 0.0) -> None:
+    def _space(self, began: float, least_seconds: float) -> None:
         """Wait before the next list, longer each time when the last one came to its end early."""
         lived_seconds = time.monotonic() - began
         if lived_seconds >= self._list_seconds:
@@ -176,22 +175,28 @@ class NamespaceWatch:
     def _path(self, kind: str, group: str = "/api/v1") -> str:
         return f"{group}/namespaces/{self._namespace}/{kind}"
 
-    def _watch(self, client: ClusterClient, version: str) -> None:
-        """Follow the changes until the next list is due; however the watch ends, that list makes up for it."""
+    def _watch(self, client: ClusterClient, version: str) -> float:
+        """Follow the changes until the next list is due; however the watch ends, that list makes up for it.
+
+        Returns for how many seconds the server wants to be left alone.
+        """
         query: Mapping[str, object] = {
             "labelSelector": self._selector,
             "resourceVersion": version,
             "allowWatchBookmarks": "true",
             "timeoutSeconds": self._list_seconds,
         }
+        most_seconds = self._list_seconds + STALL_SECONDS
+        ends_at = time.monotonic() + most_seconds
         try:
-            silence_seconds = self._list_seconds + STALL_SECONDS
-            for event in client.watch(self._path("pods"), query, silence_seconds=silence_seconds):
+            for event in client.watch(self._path("pods"), query, silence_seconds=most_seconds):
                 self._take(event)
-                if self._closed.is_set():
-                    return
+                if self._closed.is_set() or time.monotonic() > ends_at:
+                    break
         except ClusterError as error:
             logger.info("watch ended early", extra={"namespace": self._namespace, "cause": str(error)})
+            return error.retry_seconds
+        return 0.0
 
     def _take(self, event: dict[str, Any]) -> None:
         kind, found = event.get("type"), found_in(event.get("object"))

@@ -2,9 +2,12 @@
 
 import time
 from contextlib import contextmanager
+from datetime import datetime
 
 import pytest
 from api_server import STREAM, an_api_server, chunk, refusing, wait_for
+from kubernetes.client.configuration import Configuration
+from kubernetes.config.incluster_config import InClusterConfigLoader
 from pods import SELECTOR, pod_json
 from servers import hang, http, reset
 
@@ -215,6 +218,31 @@ def test_a_watch_that_falls_silent_is_given_up(cluster):
         wait_for(lambda: len(names(watch)) == 2, seconds=10)
 
 
+def test_a_watch_that_the_server_never_ends_is_left_on_time(cluster):
+    server, connect = cluster
+
+    def talk(connection):
+        connection.sendall(STREAM)
+        while True:
+            connection.sendall(chunk({"type": "BOOKMARK", "object": {}}))
+            time.sleep(0.1)
+
+    server.fail("watch", talk, once=True)
+    with following(connect, list_seconds=1):
+        wait_for(lambda: server.lists() == 2, seconds=10)
+
+
+def test_a_server_that_refuses_a_watch_is_left_alone_for_as_long_as_it_says(cluster):
+    server, connect = cluster
+    server.fail("watch", refusing(429, "too many requests", head="Retry-After: 3\r\n"), once=True)
+    with following(connect):
+        wait_for(lambda: server.lists() == 1)
+        began = time.monotonic()
+        wait_for(lambda: server.lists() == 2)
+
+    assert time.monotonic() - began > 2.5
+
+
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
@@ -368,6 +396,21 @@ def test_a_server_that_wants_to_be_left_alone_says_for_how_long(cluster):
         with connect() as client, pytest.raises(ClusterError) as caught:
             client.get("/api/v1/namespaces/loco/pods")
         assert expected == caught.value.retry_seconds
+
+
+def test_a_token_that_was_emptied_is_one_sentence(tmp_path):
+    files = [tmp_path / name for name in ("token", "ca.crt")]
+    for file in files:
+        file.write_text("something")
+    place = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "1"}
+    loader = InClusterConfigLoader(*map(str, files), environ=place)
+    configuration = Configuration()
+    loader.load_and_set(configuration)
+    loader.token_expires_at = datetime.min  # noqa: DTZ901 - the loader's own clock knows no zone
+    files[0].write_text("")
+
+    with ClusterClient(configuration) as client, pytest.raises(ClusterError, match=r"GET /api failed: .* empty"):
+        client.get("/api")
 
 
 def test_without_any_configuration_there_is_one_sentence(monkeypatch, tmp_path):
