@@ -93,11 +93,12 @@ class Collector:
             watched, last = Watched(instance, incident=incidents.get(instance.key)), latest.get(instance.key)
             if last:
                 ticks, reasons = recent.get(instance.key, []), last.assessment.reasons
+                is_stranger = last.outcome is ProbeOutcome.WRONG_UID
                 watched = replace(
                     watched,
                     tick=last.tick,
                     history=recall(instance, ticks, self._policy, reasons=reasons),
-                    report=reader.report_of(last.report) if last.report else None,
+                    report=reader.report_of(last.report) if last.report and not is_stranger else None,
                     report_at_ms=last.report_at_ms or 0,
                     connectivity=last.connectivity,
                 )

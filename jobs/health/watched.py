@@ -8,7 +8,7 @@ from agent.report import HealthReport
 from jobs.health.classify import classify
 from jobs.health.history import EMPTY, History, remember
 from jobs.health.incident import Incident, IncidentChange, advance
-from jobs.health.model import Assessment, Connectivity, Instance, ProbeResult
+from jobs.health.model import Assessment, Connectivity, Instance, ProbeOutcome, ProbeResult
 from jobs.health.policy import Policy
 
 
@@ -51,6 +51,8 @@ def see_probe(
     incident = watched.incident
     if change is not None:
         incident = None if change.incident.closed_at_ms is not None else change.incident
+    # Where another pod answers, the word of the one that was there before is no leave to dial.
+    earlier = replace(watched, report=None, report_at_ms=0) if probe.outcome is ProbeOutcome.WRONG_UID else watched
     seen = replace(
         watched,
         tick=tick,
@@ -59,8 +61,8 @@ def see_probe(
         incident=incident,
         probe=probe,
         assessment=assessment,
-        report=probe.report or watched.report,
-        report_at_ms=probe.received_at_ms if probe.report else watched.report_at_ms,
+        report=probe.report or earlier.report,
+        report_at_ms=probe.received_at_ms if probe.report else earlier.report_at_ms,
     )
     return seen, assessment, change
 

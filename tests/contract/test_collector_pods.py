@@ -9,7 +9,7 @@ import pytest
 from builders import LEGACY
 from collecting import Agent, Rounds, agents, an_instance
 from pods import a_pod
-from servers import http, read_request
+from servers import hang, http, read_request
 
 from jobs.health.model import ConnectivityOutcome, InstanceKey, ProbeOutcome
 from jobs.store import reader
@@ -72,3 +72,22 @@ def test_a_late_legacy_report_of_an_address_that_is_another_pods_by_now_counts_f
 
     assert ProbeOutcome.NOT_ASKED is rounds.latest("old").outcome
     assert (None, ProbeOutcome.OK) == (rounds.latest("old").report, rounds.latest("new").outcome)
+
+
+def test_where_another_pods_agent_answers_nobody_dials_its_vnc_either(rounds):
+    """An address outlives its pod where the cluster can't be asked for long; the next run knows it too."""
+    agent = Agent()
+    with agents(agent.serve, hang) as (server, vnc):
+        rounds.discover(replace(an_instance("a", server, vnc_port=vnc.port), uid="uid-1", pod=a_pod(is_stale=True)))
+        agent.uid = "uid-1"
+        rounds.reports()
+        agent.uid = "uid-2"
+        rounds.reports()
+        rounds.connectivity()
+        successor = Rounds(rounds.connection)
+        successor.tick = rounds.tick
+        with closing(successor.collector):
+            successor.connectivity()
+
+        assert 0 == vnc.connections
+    assert ProbeOutcome.WRONG_UID is rounds.latest("a").outcome

@@ -67,6 +67,7 @@ class Agent:
         self.screen_hash = "first"
         self.png = b"\x89PNG\r\n\x1a\none"
         self.is_well = True
+        self.uid = None
 
     def serve(self, connection):
         """Answer reports and pictures."""
@@ -77,5 +78,5 @@ class Agent:
             elif head.startswith(b"GET /screen.png "):
                 connection.sendall(http(self.png, content_type="image/png"))
             else:
-                report = a_full_report(sequence=self.sequence, screen_hash=self.screen_hash)
+                report = a_full_report(uid=self.uid, sequence=self.sequence, screen_hash=self.screen_hash)
                 connection.sendall(http(encode(report)))
