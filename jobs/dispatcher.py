@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 from jobs.errors import ClusterError, Forbidden, NotFound
@@ -61,6 +62,7 @@ class Dispatcher:
         self._connection: sqlite3.Connection
         self._data_version = -1
         self._due_at_ms: int | None = None
+        self._silent_until = -inf
         self._problem: str | None = None
 
     def close(self) -> None:
@@ -78,7 +80,7 @@ class Dispatcher:
 
     def observe(self, beat: Beat, tick: int) -> Observed:  # noqa: ARG002 - the protocol's signature
         """Send what is due, and return how each ended; between two ticks the store is read only when it has moved."""
-        if not beat.is_tick and not self._is_due():
+        if time.monotonic() < self._silent_until or not (beat.is_tick or self._is_due()):
             return Observed(None, 0, self._problem)
         with reading(self._connection):
             rows = outbox.due(self._connection, now_ms=self._clock(), limit=_ROWS)
@@ -100,12 +102,12 @@ class Dispatcher:
         return self._due_at_ms is not None and self._due_at_ms <= self._clock()
 
     def _send_all(self, rows: Sequence[Waiting]) -> list[_Sent]:
-        """Send rows until the round's time is over; those that are left are due at the next beat."""
+        """Send rows until the round's time is over, or the server wants to be left alone; the others stay due."""
         ends_at = time.monotonic() + _ROUND_SECONDS
         sent = []
         for row in rows:
             sent.append(self._send(row))
-            if time.monotonic() > ends_at:
+            if time.monotonic() > ends_at or time.monotonic() < self._silent_until:
                 break
         problems = [one.problem for one in sent if one.ending is None]
         problem = problems[-1] if problems else None
@@ -125,7 +127,8 @@ class Dispatcher:
             self._client = self._client or self._connect()
             send(self._client, pod, row, sender=own_name())
         except ClusterError as error:
-            pause_ms = min(1000 * max(2**row.tries, round(error.retry_seconds)), MAX_PAUSE_MS)
+            self._silent_until = time.monotonic() + error.retry_seconds
+            pause_ms = min(1000 * 2**row.tries, MAX_PAUSE_MS)
             problem = f"{_why(error, pod)}; it is tried again for a day"
             return _Sent(row, due_at_ms=self._clock() + pause_ms, problem=problem)
         return _Sent(row, Ending.SENT)

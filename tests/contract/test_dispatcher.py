@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+import time
 from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from api_server import wait_for
 from object_server import an_object_server
 from pods import a_pod, a_pods_instance
 from stores import a_fleet, an_instance
@@ -135,6 +137,25 @@ def test_tries_are_ever_further_apart_and_the_problem_goes_with_the_first_that_s
     assert [0, 1, 2, 4, 8, 16, 32, 64, 128, 256] == pauses_seconds
     assert None is rounds.go().problem
     assert [("incident-opened", "sent", 10, None)] == rows(fleet)
+
+
+def test_a_server_that_wants_to_be_left_alone_is_whatever_else_waits(server, fleet):
+    objects, connect = server
+    fleet.ticks(3, REFUSED)
+    fleet.ticks(40)
+    rounds = Rounds(fleet, connect)
+    objects.refusal, objects.retry_after = (429, "too many requests"), "1"
+    began = time.monotonic()
+    told = [rounds.go().problem for _ in range(3)]
+    asked = len(objects.asked)
+    objects.refusal, objects.retry_after = None, ""
+    rounds.now_ms += 1000
+    wait_for(lambda: rounds.go(OUTBOX).problem is None)
+
+    assert time.monotonic() - began >= 1
+    assert 1 == asked
+    assert 1 == len(set(told))
+    assert ["sent", "sent"] == [outcome for _, outcome, *_ in rows(fleet)]
 
 
 def test_a_clock_that_was_set_back_delays_no_event(server, fleet):

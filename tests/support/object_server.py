@@ -14,6 +14,7 @@ from jobs.cluster.client import ClusterClient
 class Objects:
     """Objects by path. refusal: what to answer instead, as (status, message). lose_answers: do as asked, say nothing.
 
+    retry_after: what every answer says of when to ask again, empty for nothing.
     asked: every request as (method, path).
     """
 
@@ -22,6 +23,7 @@ class Objects:
         self.asked: list[tuple[str, str]] = []
         self.refusal: tuple[int, str] | None = None
         self.lose_answers = False
+        self.retry_after = ""
 
     def answer(self, method: str, path: str, body: dict) -> tuple[int, dict]:
         """Return status and object."""
@@ -52,6 +54,8 @@ def an_object_server() -> Iterator[tuple[Objects, Callable[[], ClusterClient]]]:
                 return
             data = json.dumps(answer).encode()
             self.send_response(status)
+            if objects.retry_after:
+                self.send_header("Retry-After", objects.retry_after)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
