@@ -17,14 +17,14 @@ LIST_SECONDS = 30
 class NodeWatch:
     """Keeps what is wrong with each node. connect: makes a client, in the thread.
 
-    problems: by node, None before the first list and while the nodes can't be listed. problem: why not.
+    problem: why there is nothing to be said of the nodes, None while there is.
     """
 
     def __init__(self, *, connect: Callable[[], ClusterClient] = ClusterClient) -> None:
         self._connect = connect
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch-nodes", daemon=True)
-        self.problems: Mapping[str, str] | None = None
+        self._problems: Mapping[str, str] | None = None
         self.problem: str | None = "the nodes weren't listed yet"
 
     def start(self) -> None:
@@ -35,6 +35,16 @@ class NodeWatch:
         """Stop after the list that runs."""
         self._closed.set()
 
+    @property
+    def problems(self) -> Mapping[str, str] | None:
+        """Return what is wrong with each node, None before the first list and while the nodes can't be listed.
+
+        Raises: RuntimeError when the thread has died of a bug, so that the run ends and another begins.
+        """
+        if not self._thread.is_alive() and not self._closed.is_set():
+            raise RuntimeError("the thread that lists the nodes has died, see its traceback")
+        return self._problems
+
     def _run(self) -> None:
         while not self._closed.is_set():
             try:
@@ -42,7 +52,7 @@ class NodeWatch:
                     items = [item for page in client.pages("/api/v1/nodes") for item in page]
             except ClusterError as error:
                 advice = "; apply the component node-facts" if isinstance(error, Forbidden) else ""
-                self.problems, self.problem = None, f"the nodes can't be listed: {error}{advice}"
+                self._problems, self.problem = None, f"the nodes can't be listed: {error}{advice}"
             else:
-                self.problems, self.problem = {text(one, "metadata", "name"): node_problem(one) for one in items}, None
+                self._problems, self.problem = {text(one, "metadata", "name"): node_problem(one) for one in items}, None
             self._closed.wait(LIST_SECONDS)

@@ -7,6 +7,7 @@ import pytest
 from api_server import an_api_server, refusing, wait_for
 from pods import BEGAN_MS, SELECTOR, pod_json
 
+from jobs.cluster.node_watch import NodeWatch
 from jobs.discovery.cluster import CHANGES, INVENTORY, ClusterRounds, Watched
 from jobs.errors import ClusterError
 from jobs.store import reader
@@ -231,6 +232,19 @@ def test_node_facts_that_are_forbidden_or_off_are_null_with_a_reason(cluster, co
     assert reason.endswith("answered 403: nodes is forbidden; apply the component node-facts")
     assert "node facts are off; the component node-facts switches them on" == off.row().detail.nodes_problem
     assert {None} == {one.pod.node_problem for one in reader.inventory(connection)}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_of_the_nodes_that_dies_of_a_bug_ends_the_run():
+    def broken():
+        raise ZeroDivisionError
+
+    watch = NodeWatch(connect=broken)
+    watch.start()
+    watch._thread.join(5)
+
+    with pytest.raises(RuntimeError, match="the thread that lists the nodes has died"):
+        _ = watch.problems
 
 
 def nowhere():

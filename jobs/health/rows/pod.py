@@ -191,7 +191,7 @@ ROWS = (
         Severity.UNHEALTHY,
         _on(_crashes),
         state,
-        "A container of the pod ends again and again.",
+        "A container of the pod has ended and waits to be started again.",
         "Read the log of its last life (kubectl logs --previous); OOMKilled wants a larger memory limit.",
     ),
     _fault(
