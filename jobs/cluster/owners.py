@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from jobs.cluster.fields import at, number, objects, text
@@ -10,6 +11,11 @@ from jobs.store.discovery import Port, Service, StatefulSet
 
 # chosen: more pods than any namespace holds (Kubernetes docs, "Considerations for large clusters": 3,000).
 MAX_REPLICAS = 10_000
+
+
+# chosen: more than anybody reads; whoever may make Services must not fill the store and the snapshot with them.
+MAX_SERVICES = 50
+MAX_PORTS = 16
 
 
 def statefulset_in(value: object) -> StatefulSet:
@@ -29,7 +35,7 @@ def service_in(value: object) -> Service:
     """Return what a Service's JSON says."""
     ports = [
         Port(text(one, "name") or None, number(one, "port") or 0, _target(one))
-        for one in objects(value, "spec", "ports")
+        for one in objects(value, "spec", "ports")[:MAX_PORTS]
     ]
     return Service(text(value, "metadata", "name"), text(value, "spec", "clusterIP") or None, tuple(ports))
 
@@ -41,13 +47,14 @@ def wanted_pods(statefulset: StatefulSet) -> list[str]:
 
 
 def services_of(services: Iterable[dict[str, Any]], labels: Iterable[dict[str, Any]]) -> tuple[Service, ...]:
-    """Return the Services whose selector picks at least one of the pods with these labels."""
+    """Return the Services whose selector picks at least one of the pods with these labels, at most MAX_SERVICES."""
     known = list(labels)
-    return tuple(
+    picking = (
         service_in(one)
         for one in services
         if (wanted := at(one, "spec", "selector")) and any(_picks(wanted, labels) for labels in known)
     )
+    return tuple(islice(picking, MAX_SERVICES))
 
 
 def _picks(selector: object, labels: dict[str, Any]) -> bool:
