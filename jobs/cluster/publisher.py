@@ -68,15 +68,19 @@ class Publisher:
             self._thread.join()
 
     def _start(self, request: Callable[[], None]) -> None:
-        """Make a request in a thread; what goes wrong with it is a problem."""
+        """Make a request in a thread; what goes wrong with it, a bug too, is a problem until a minute later."""
 
         def run() -> None:
+            problem: str | None = self._unwritable("the thread that does it has died, see its traceback")
             try:
                 request()
-                self.problem = None
+                problem = None
+            except Forbidden as error:
+                problem = self._forbidden(error)
             except (ClusterError, TooLarge) as error:
-                self._tried_at_ms = self._clock()
-                self._fail(error)
+                problem = self._unwritable(str(error))
+            finally:
+                self._end(problem)
 
         self._thread = threading.Thread(target=run, name="snapshot", daemon=True)
         self._thread.start()
@@ -106,16 +110,22 @@ class Publisher:
             self._client = self._connect()
         return self._client
 
-    def _fail(self, error: ClusterError | TooLarge) -> None:
-        problem = f"ConfigMap {self._namespace}/{NAME} can't be written: {error}; it is tried again in a minute"
-        if isinstance(error, Forbidden):
-            problem = (
-                f"discover may not write ConfigMap {NAME} in namespace {self._namespace}: "
-                f"it needs create, and get and patch by that name ({error}); it is tried again in a minute"
-            )
-        if problem != self.problem:
-            logger.warning("snapshot can't be published", extra={"problem": problem})
+    def _end(self, problem: str | None) -> None:
+        """Note how a request ended, and log what hasn't been said yet."""
+        if problem:
+            self._tried_at_ms = self._clock()
+            if problem != self.problem:
+                logger.warning("snapshot can't be published", extra={"problem": problem})
         self.problem = problem
+
+    def _unwritable(self, why: str) -> str:
+        return f"ConfigMap {self._namespace}/{NAME} can't be written: {why}; it is tried again in a minute"
+
+    def _forbidden(self, error: Forbidden) -> str:
+        return (
+            f"discover may not write ConfigMap {NAME} in namespace {self._namespace}: "
+            f"it needs create, and get and patch by that name ({error}); it is tried again in a minute"
+        )
 
     @property
     def _path(self) -> str:

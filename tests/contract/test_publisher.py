@@ -127,6 +127,25 @@ def test_a_missing_right_is_named_and_tried_again_a_minute_later(server, fleet):
     assert (1, 1, None) == (tries, writes(objects), looks.publisher.problem)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_dies_of_a_bug_is_a_problem_and_begun_anew_a_minute_later(server, fleet):
+    objects, connect = server
+    tried = []
+
+    def broken_once():
+        tried.append(fleet.at_ms)
+        return connect() if len(tried) > 1 else 1 / 0
+
+    looks = Looks(fleet, broken_once)
+    problem = looks.publisher.problem
+    looks.ticks(3)
+    tries = len(tried)
+    looks.ticks(2)
+
+    assert "ConfigMap loco-health/loco-health can't be written: the thread that does it has died" in problem
+    assert (1, 1, None) == (tries, writes(objects), looks.publisher.problem)
+
+
 def test_a_silent_api_server_holds_no_round_up(fleet):
     with an_object_server() as (objects, connect):
         objects.lose_answers = True
