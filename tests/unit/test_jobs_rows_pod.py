@@ -140,7 +140,7 @@ def test_a_node_that_is_lost_explains_the_silence_and_accuses_no_pod():
     instance = a_pods_instance(a_pod(node_problem="NotReady, cordoned"))
     silent = a_probe(at_ms=BEGAN_MS, outcome=ProbeOutcome.TIMEOUT)
 
-    assert ("unreachable", "network", ["NodeLost"]) == said(classify(instance, silent, None, EMPTY, POLICY))
+    assert ("unreachable", "none", ["NodeLost"]) == said(classify(instance, silent, None, EMPTY, POLICY))
 
 
 @pytest.mark.parametrize("problem", ["NotReady", "MemoryPressure", "cordoned", "the node is gone"])

@@ -51,9 +51,10 @@ ROWS = (
         "Kubernetes says that something is wrong with the pod's node, or that it is cordoned.",
         "Look at the node (kubectl describe node) before anything else.",
     ),
+    # As a pod that doesn't serve: no act on its network or QEMU brings a node back.
     Rule(
         "NodeLost",
-        FailureClass.NETWORK,
+        FailureClass.NONE,
         Severity.UNREACHABLE,
         _is_node_lost,
         state,
