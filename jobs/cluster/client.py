@@ -16,7 +16,7 @@ from kubernetes.config.incluster_config import load_incluster_config
 from kubernetes.config.kube_config import load_kube_config
 from urllib3.exceptions import HTTPError
 
-from jobs.cluster.fields import number, text
+from jobs.cluster.fields import number, printable, text
 from jobs.errors import ClusterError, Conflict, Forbidden, Gone, NotFound
 
 Object: TypeAlias = dict[str, Any]
@@ -240,11 +240,11 @@ def _retry_seconds(headers: Mapping[str, str]) -> float:
 
 def _message(body: object) -> str:
     """Return the sentence of a Status object, or the start of whatever it is."""
-    text = body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
-    with suppress(ValueError, AttributeError):
-        text = json.loads(text).get("message") or text
-    return text[:300]
+    said = body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
+    with suppress(ValueError, RecursionError):
+        said = text(json.loads(said), "message", most=300) or said
+    return printable(said, 300)
 
 
 def _cause(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:300]
+    return printable(f"{type(error).__name__}: {error}", 300)

@@ -7,6 +7,7 @@ from api_server import STREAM, an_api_server, refusing
 from kubernetes.client.configuration import Configuration
 from kubernetes.config.incluster_config import InClusterConfigLoader
 from pods import pod_json
+from servers import http
 
 from jobs.cluster.client import ClusterClient
 from jobs.errors import ClusterError, Conflict, Forbidden, Gone, NotFound
@@ -29,6 +30,24 @@ def test_each_refusal_is_an_error_of_its_kind(cluster, code, kind):
         list(client.pages("/api/v1/namespaces/loco/pods"))
 
     assert kind is type(caught.value)
+
+
+def test_what_a_server_says_is_one_printable_line(cluster):
+    server, connect = cluster
+    server.fail("list", refusing(500, "first line\nsecond \x1b[31mred" + 400 * "x"))
+    with connect() as client, pytest.raises(ClusterError) as caught:
+        client.get("/api/v1/namespaces/loco/pods")
+
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("body", [b'{"message": 7}', b"[1]", b"[" * 100_000, b"\xff"])
+def test_a_refusal_that_is_no_status_is_shown_as_it_came(cluster, body):
+    server, connect = cluster
+    server.fail("list", lambda connection: connection.sendall(http(body, status="502 Bad Gateway")))
+    with connect() as client, pytest.raises(ClusterError, match="answered 502: "):
+        client.get("/api/v1/namespaces/loco/pods")
 
 
 def test_a_server_that_wants_to_be_left_alone_says_for_how_long(cluster):
