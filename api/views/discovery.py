@@ -26,13 +26,13 @@ def discovery_info(snapshot: Snapshot) -> dict[str, Any]:
     A cluster that can't be asked now (mode kept) is still the one that the instances were discovered in.
     """
     namespaces = _namespaces(snapshot)
-    is_static = _mode(snapshot) is Mode.STATIC
+    mode = _mode(snapshot)
     detail = snapshot.discovery.detail if snapshot.discovery else None
     return {
-        "mode": _mode(snapshot),
+        "mode": mode,
         "kubernetesDiscovery": bool(namespaces),
-        "usingAutoDiscovery": not is_static,
-        "fallbackToStatic": is_static,
+        "usingAutoDiscovery": mode in (Mode.KUBERNETES, Mode.KEPT),
+        "fallbackToStatic": mode is Mode.STATIC,
         "namespace": ",".join(one.name for one in namespaces) or None,
         "services": _services(namespaces),
         "statefulsets": [_statefulset(one.name, each) for one in namespaces for each in one.statefulsets or ()],
@@ -45,9 +45,9 @@ def discovery_info(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def _mode(snapshot: Snapshot) -> Mode:
-    """Return where the inventory comes from; before discovery has said it, from a file."""
-    return snapshot.discovery.mode if snapshot.discovery else Mode.STATIC
+def _mode(snapshot: Snapshot) -> Mode | None:
+    """Return where the inventory comes from, None before discovery has said it."""
+    return snapshot.discovery.mode if snapshot.discovery else None
 
 
 def _namespaces(snapshot: Snapshot) -> Sequence[Namespace]:

@@ -106,7 +106,9 @@ def test_openapi_names_every_field_of_a_cluster():
 
 
 def test_live_and_discovery_info_say_how_instances_are_found():
-    snapshot = replace(a_snapshot(), runs={"discover": a_run("discover", problem="instances.json: line 3")})
+    from_file = Discovery(Mode.STATIC, None, Detail())
+    runs = {"discover": a_run("discover", problem="instances.json: line 3")}
+    snapshot = replace(a_snapshot(), runs=runs, discovery=from_file)
 
     live = discovery.live(a_fleet_now(snapshot), snapshot)
     info = discovery.discovery_info(snapshot)
@@ -116,4 +118,12 @@ def test_live_and_discovery_info_say_how_instances_are_found():
         info["kubernetesDiscovery"],
         info["usingAutoDiscovery"],
         info["fallbackToStatic"],
+    )
+
+
+def test_before_discovery_has_spoken_nobody_says_where_instances_come_from():
+    info = discovery.discovery_info(a_snapshot())
+
+    assert (None, False, False, False) == tuple(
+        info[name] for name in ("mode", "kubernetesDiscovery", "usingAutoDiscovery", "fallbackToStatic")
     )
