@@ -47,14 +47,21 @@ def _ours(sight: Sight, earlier: Mapping[str, Pod]) -> Iterator[StatefulSet]:
 
 
 def _of_statefulset(sight: Sight, statefulset: StatefulSet) -> Iterator[Pod]:
+    """Yield the pods that a StatefulSet wants and that aren't seen; it may know of some under other labels."""
     pods = sight.pods or {}
+    wanted = wanted_pods(statefulset)
+    seen = sum(name in pods for name in wanted)
+    counted = f", and last counted {statefulset.ready} ready where {seen} carry the labels"
+    doubt = counted if statefulset.ready > seen else ""
     is_next = True
-    for name in wanted_pods(statefulset):
+    for name in wanted:
         if name in pods:
             is_next = is_next and bool(pods[name].pod.is_ready)
             continue
         awaits = statefulset.is_ordered and not is_next
-        detail = f"StatefulSet {statefulset.name} wants it" + (" when the pods before it are ready" if awaits else "")
+        detail = f"StatefulSet {statefulset.name} wants it" + (
+            " when the pods before it are ready" if awaits else doubt
+        )
         yield _absent(sight.facts.name, name, statefulset.name, AWAITS_EARLIER if awaits else MISSING, detail)
         is_next = False
 

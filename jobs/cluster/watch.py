@@ -88,7 +88,8 @@ class NamespaceWatch:
         with self._lock:
             late_seconds = LATE_LISTS * self._list_seconds
             if not self._sight.facts.problem and time.monotonic() - self._listed_at > late_seconds:
-                problem = f"namespace {self._namespace} wasn't listed for over {late_seconds} s, the API server is slow"
+                late = f"namespace {self._namespace} wasn't listed for over {late_seconds} s"
+                problem = f"{late}, the API server is slow or this run stood still"
                 self._sight = self._told(problem, is_forbidden=False)
             return self._sight
 

@@ -287,7 +287,10 @@ def test_a_namespace_that_hangs_is_late_and_holds_up_no_other(cluster):
         wait_for(lambda: slow.sight.facts.problem)
 
         assert ["loco-emulator-0"] == names(well)
-        assert "namespace other wasn't listed for over 3 s, the API server is slow" == slow.sight.facts.problem
+        assert (
+            "namespace other wasn't listed for over 3 s, the API server is slow or this run stood still"
+            == slow.sight.facts.problem
+        )
 
 
 def test_without_the_right_to_see_owners_the_pods_still_count(cluster):

@@ -117,6 +117,16 @@ def test_a_pod_that_its_statefulset_wants_stays_as_missing_under_its_id():
     assert "StatefulSet loco-emulator wants it" == gone.pod.detail
 
 
+def test_pods_that_their_statefulset_counts_as_ready_are_said_to_be_unseen_only():
+    counted = a_sight(statefulsets=(StatefulSet("loco-emulator", 3, 2),))
+    gone = fleet(counted, before=fleet(a_sight(*emulators(3), wanted=3)).values())["loco/loco-emulator-0"]
+
+    assert ("Missing", "StatefulSet loco-emulator wants it, and last counted 2 ready where 0 carry the labels") == (
+        gone.pod.phase,
+        gone.pod.detail,
+    )
+
+
 def test_a_pod_that_comes_back_has_the_same_id_and_a_phase_of_its_own():
     before = fleet(a_sight(*emulators(1), wanted=1), at_ms=BEGAN_MS)
     away = fleet(a_sight(wanted=1), before=before.values(), at_ms=BEGAN_MS + 1000)

@@ -164,8 +164,8 @@ ROWS = (
     _fault(
         "PodMissing",
         lambda view: _is_missing(view) and not _is_within(view, view.policy.pod_missing_seconds),
-        "The pod is gone, and no other came in its place.",
-        "Look at the StatefulSet's events (quota, admission), or at the labels when all pods are gone at once.",
+        "The pod isn't seen any more, and no other came in its place.",
+        "Look at the StatefulSet's events (quota, admission), or at the labels when it counts more pods as ready or all are gone at once.",
     ),
     _planned(
         "PodStarting",
