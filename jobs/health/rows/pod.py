@@ -165,7 +165,7 @@ ROWS = (
         "PodMissing",
         lambda view: _is_missing(view) and not _is_within(view, view.policy.pod_missing_seconds),
         "The pod isn't seen any more, and no other came in its place.",
-        "Look at the StatefulSet's events (quota, admission), or at the labels when it counts more pods as ready or all are gone at once.",
+        "Look at its StatefulSet's events; when that counts more pods as ready or all went at once, at the labels.",
     ),
     _planned(
         "PodStarting",
