@@ -40,8 +40,9 @@ COPY jobs/store /app/jobs/store
 COPY api /app/api
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app
 
-# What the images share. The user is a number, so that Kubernetes can tell that it isn't root.
+# What the images share. The user is a number, so that Kubernetes can tell that it isn't root. Nothing is installed here.
 FROM ${BASE} AS room
+RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/pip* /usr/local/lib/python3*/ensurepip
 ENV PATH=/opt/loco/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     PYTHONPATH=/app PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /app

@@ -56,7 +56,7 @@ print(json.dumps({
     "rooms": sorted(p.name for p in Path("/app").iterdir()),
     "has_decoy": Path("/app/agent/decoy").exists(),
     "uncompiled": [str(p) for p in sources if not is_compiled(p)],
-    "tools": [name for name in ("cc", "gcc", "make", "git") if shutil.which(name)],
+    "tools": [name for name in ("cc", "gcc", "make", "git", "pip", "pip3") if shutil.which(name)],
     "has_pip": importlib.util.find_spec("pip") is not None,
     "has_aio": any(Path("/opt/loco/lib").rglob("kubernetes/aio")),
     "writable": [f for f in ("/", "/app", "/opt/loco", "/tmp") if is_writable(f)],
