@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from api.instants import rfc3339
 from api.snapshot import Report, Snapshot
 from jobs.health.classify import unobserved
 from jobs.health.incident import Incident
@@ -16,6 +17,10 @@ from jobs.store.reader import Latest
 from jobs.store.snapshot import SNAPSHOT_STALE_AFTER_MS
 
 COLLECTOR = "collect"
+DISCOVERER = "discover"
+
+# chosen: four of its ticks of 30 s; a hand-over costs one at most.
+DISCOVERY_SILENT_AFTER_MS = 120_000
 
 REPORT_STALE = "ReportStale"
 
@@ -69,6 +74,7 @@ class Fleet:
 
     snapshot: None before the store could be read once. problem: why it can't be read now, empty when it can.
     is_silent: the collector has committed no tick for too long, or never.
+    discovery_problem: why the inventory may not be that of now, None when it is.
     from_ms, until_ms: the instants between which the clock changes nothing here.
     """
 
@@ -78,6 +84,7 @@ class Fleet:
     standings: Mapping[str, Standing]
     from_ms: int
     until_ms: int
+    discovery_problem: str | None = None
 
     def holds(self, snapshot: Snapshot | None, problem: str, now_ms: int) -> bool:
         """Tell whether `see` would return the same again."""
@@ -106,6 +113,7 @@ def see(snapshot: Snapshot | None, problem: str, now_ms: int) -> Fleet:
         {public_id: _standing(snapshot, instance, now_ms) for public_id, instance in snapshot.instances.items()},
         now_ms,
         _next_change_ms(snapshot, now_ms),
+        _discovery_problem(snapshot, now_ms),
     )
 
 
@@ -124,15 +132,26 @@ def _is_stale(snapshot: Snapshot, at_ms: int, now_ms: int) -> bool:
     return is_stale(at_ms, snapshot.written_at_ms) or is_stale(snapshot.written_at_ms, now_ms, SNAPSHOT_STALE_AFTER_MS)
 
 
+def _discovery_problem(snapshot: Snapshot, now_ms: int) -> str | None:
+    """Return what discovery says is wrong, or that it says nothing any more; a ConfigMap's own age tells the latter."""
+    looked_at_ms = None if source_of(snapshot) is Source.CONFIGMAP else snapshot.last_successes.get(DISCOVERER)
+    if looked_at_ms is not None and is_stale(looked_at_ms, now_ms, DISCOVERY_SILENT_AFTER_MS):
+        last = f"discover's last look, {rfc3339(looked_at_ms)}, isn't of the last {DISCOVERY_SILENT_AFTER_MS // 1000} s"
+        return f"{last}; new instances may be missing"
+    run = snapshot.runs.get(DISCOVERER)
+    return run.problem if run else None
+
+
 def _next_change_ms(snapshot: Snapshot, now_ms: int) -> int:
-    """Return the first instant after `now_ms` at which `_is_stale` differs for one of the snapshot's times."""
+    """Return the first instant after `now_ms` at which one of the snapshot's times begins or ceases to be too old."""
     if snapshot.written_at_ms is None:
-        after_ms = STALE_AFTER_MS
-        instants = [row.assessment.observed_at_ms for row in snapshot.latest.values()]
-        instants += [at_ms for at_ms in (snapshot.last_successes.get(COLLECTOR),) if at_ms is not None]
+        last = snapshot.last_successes
+        times = [(row.assessment.observed_at_ms, STALE_AFTER_MS) for row in snapshot.latest.values()]
+        limits = {COLLECTOR: STALE_AFTER_MS, DISCOVERER: DISCOVERY_SILENT_AFTER_MS}
+        times += [(last[command], after_ms) for command, after_ms in limits.items() if command in last]
     else:
-        after_ms, instants = SNAPSHOT_STALE_AFTER_MS, [snapshot.written_at_ms]
-    turns = (turn for at_ms in instants for turn in (at_ms - after_ms, at_ms + after_ms + 1))
+        times = [(snapshot.written_at_ms, SNAPSHOT_STALE_AFTER_MS)]
+    turns = (turn for at_ms, after_ms in times for turn in (at_ms - after_ms, at_ms + after_ms + 1))
     return min((turn for turn in turns if turn > now_ms), default=now_ms + STALE_AFTER_MS)
 
 

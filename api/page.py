@@ -81,9 +81,8 @@ def _warnings(fleet: Fleet) -> list[str]:
         warnings.append(f"<b>Nobody is watching:</b> {escape(silence(fleet))}. Older verdicts read unknown.")
     elif stale:
         warnings.append(f"<b>{stale} of {len(fleet.standings)} not observed lately.</b> Their verdicts read unknown.")
-    discovery = fleet.snapshot.runs.get("discover")
-    if discovery and discovery.problem:
-        warnings.append(f"<b>The list of instances may be old.</b> {escape(discovery.problem)}")
+    if fleet.discovery_problem:
+        warnings.append(f"<b>The list of instances may be old.</b> {escape(fleet.discovery_problem)}")
     if not fleet.standings:
         warnings.append("<b>No instances.</b> The inventory names none yet.")
     return warnings

@@ -225,7 +225,7 @@ ROUTES = (
     Route("/api/instances", _fleet(lambda call: instances.instances(call.fleet))),
     Route("/api/instances/live", _fleet(lambda call: discovery.live(call.fleet, call.snapshot))),
     Route("/api/instances/provisioned", _fleet(lambda call: instances.provisioned(call.fleet))),
-    Route("/api/instances/discovery-info", _fleet(lambda call: discovery.discovery_info(call.snapshot))),
+    Route("/api/instances/discovery-info", _fleet(lambda call: discovery.discovery_info(call.fleet, call.snapshot))),
     Route("/api/instances/{id}/history", _history, is_cached=False),
     Route("/api/instances/{id}/why", _why, is_cached=False),
     Route("/api/instances/{id}/screen.png", _picture, is_cached=False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from api.fleet import Fleet, source_of
+from api.fleet import DISCOVERER, Fleet, source_of
 from api.instants import rfc3339_or_none
 from api.snapshot import Snapshot
 from api.views.instances import instances
@@ -17,10 +17,10 @@ DISCOVERY_SECONDS = 30
 
 def live(fleet: Fleet, snapshot: Snapshot) -> dict[str, Any]:
     """Return the instances with how they were found."""
-    return {"mode": _mode(snapshot), "instances": instances(fleet), **_state(snapshot)}
+    return {"mode": _mode(snapshot), "instances": instances(fleet), **_state(fleet, snapshot)}
 
 
-def discovery_info(snapshot: Snapshot) -> dict[str, Any]:
+def discovery_info(fleet: Fleet, snapshot: Snapshot) -> dict[str, Any]:
     """Return how instances are found, and when they last were.
 
     A cluster that can't be asked now (mode kept) is still the one that the instances were discovered in.
@@ -41,7 +41,7 @@ def discovery_info(snapshot: Snapshot) -> dict[str, Any]:
         "forbidden": [one.name for one in namespaces if one.is_forbidden],
         "listedAt": rfc3339_or_none(snapshot.discovery.listed_at_ms if snapshot.discovery else None),
         "nodeFactsProblem": detail.nodes_problem if detail else None,
-        **_state(snapshot),
+        **_state(fleet, snapshot),
     }
 
 
@@ -54,12 +54,11 @@ def _namespaces(snapshot: Snapshot) -> Sequence[Namespace]:
     return snapshot.discovery.detail.namespaces if snapshot.discovery else ()
 
 
-def _state(snapshot: Snapshot) -> dict[str, Any]:
+def _state(fleet: Fleet, snapshot: Snapshot) -> dict[str, Any]:
     """Return the state of discovery; `problem` says why the inventory is an older one."""
-    run = snapshot.runs.get("discover")
     return {
-        "discoveredAt": rfc3339_or_none(snapshot.last_successes.get("discover")),
-        "problem": run.problem if run else None,
+        "discoveredAt": rfc3339_or_none(snapshot.last_successes.get(DISCOVERER)),
+        "problem": fleet.discovery_problem,
         "cache": {"ttlSeconds": DISCOVERY_SECONDS, "instances": len(snapshot.instances)},
         "observedAt": rfc3339_or_none(snapshot.observed_at_ms),
         "source": source_of(snapshot),

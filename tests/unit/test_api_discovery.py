@@ -8,6 +8,7 @@ from pods import a_pod, a_pods_instance
 from snapshots import NOW_MS, a_fleet_now, a_run, a_snapshot, latest_of, the_standing
 
 import api
+from api.fleet import DISCOVERY_SILENT_AFTER_MS, see
 from api.views import discovery, instances
 from jobs.store.discovery import Detail, Discovery, Mode, Namespace, Port, Service, StatefulSet
 
@@ -30,8 +31,13 @@ IN_A_CLUSTER = Discovery(
 )
 
 
+def info_of(snapshot, now_ms=NOW_MS):
+    """Return what the API says of discovery."""
+    return discovery.discovery_info(a_fleet_now(snapshot, now_ms=now_ms), snapshot)
+
+
 def test_discovery_info_of_a_cluster_names_services_statefulsets_and_ages():
-    info = discovery.discovery_info(replace(a_snapshot(), discovery=IN_A_CLUSTER))
+    info = info_of(replace(a_snapshot(), discovery=IN_A_CLUSTER))
 
     assert ("kubernetes", True, True, False, "loco") == (
         info["mode"],
@@ -57,7 +63,7 @@ def test_discovery_info_of_two_namespaces_tells_services_apart_and_names_the_for
     loco = IN_A_CLUSTER.detail.namespaces[0]
     other = replace(loco, name="other", is_forbidden=True, problem="namespace other can't be listed: 403")
     detail = replace(IN_A_CLUSTER.detail, namespaces=(loco, other))
-    info = discovery.discovery_info(replace(a_snapshot(), discovery=replace(IN_A_CLUSTER, detail=detail)))
+    info = info_of(replace(a_snapshot(), discovery=replace(IN_A_CLUSTER, detail=detail)))
 
     assert "loco,other" == info["namespace"]
     assert ["loco/loco-emulator", "other/loco-emulator"] == list(info["services"])
@@ -67,8 +73,7 @@ def test_discovery_info_of_two_namespaces_tells_services_apart_and_names_the_for
 
 def test_a_cluster_that_is_silent_is_kept_and_one_that_was_never_heard_falls_back_to_the_file():
     kept, static = (
-        discovery.discovery_info(replace(a_snapshot(), discovery=replace(IN_A_CLUSTER, mode=mode)))
-        for mode in (Mode.KEPT, Mode.STATIC)
+        info_of(replace(a_snapshot(), discovery=replace(IN_A_CLUSTER, mode=mode))) for mode in (Mode.KEPT, Mode.STATIC)
     )
 
     assert [("kept", True, True, False), ("static", True, False, True)] == [
@@ -95,7 +100,7 @@ def test_an_instance_of_a_pod_says_what_kubernetes_says_of_it():
 
 def test_openapi_names_every_field_of_a_cluster():
     schemas = json.loads((Path(api.__file__).parent / "openapi.json").read_text())["components"]["schemas"]
-    info = discovery.discovery_info(replace(a_snapshot(), discovery=IN_A_CLUSTER))
+    info = info_of(replace(a_snapshot(), discovery=IN_A_CLUSTER))
     known = a_pods_instance()
     told = instances.instance(the_standing(a_snapshot((known, latest_of(known)))))["kubernetes"]
     fields = schemas["DiscoveryInfo"]["properties"]
@@ -111,7 +116,7 @@ def test_live_and_discovery_info_say_how_instances_are_found():
     snapshot = replace(a_snapshot(), runs=runs, discovery=from_file)
 
     live = discovery.live(a_fleet_now(snapshot), snapshot)
-    info = discovery.discovery_info(snapshot)
+    info = info_of(snapshot)
 
     assert ("static", 1, "instances.json: line 3") == (live["mode"], len(live["instances"]), live["problem"])
     assert (False, False, True) == (
@@ -122,8 +127,23 @@ def test_live_and_discovery_info_say_how_instances_are_found():
 
 
 def test_before_discovery_has_spoken_nobody_says_where_instances_come_from():
-    info = discovery.discovery_info(a_snapshot())
+    info = info_of(a_snapshot())
 
     assert (None, False, False, False) == tuple(
         info[name] for name in ("mode", "kubernetesDiscovery", "usingAutoDiscovery", "fallbackToStatic")
     )
+
+
+def test_a_discovery_that_has_stopped_is_a_problem_at_the_very_millisecond():
+    snapshot = replace(a_snapshot(), last_successes={"discover": NOW_MS})
+    told = [info_of(snapshot, now_ms=NOW_MS + DISCOVERY_SILENT_AFTER_MS + late)["problem"] for late in (0, 1)]
+
+    expected = "discover's last look, 2026-11-24T20:07:43.000Z, isn't of the last 120 s; new instances may be missing"
+    assert [None, expected] == told
+    assert see(replace(snapshot, latest={}), "", NOW_MS).until_ms == NOW_MS + DISCOVERY_SILENT_AFTER_MS + 1
+
+
+def test_of_a_snapshot_out_of_the_configmap_its_own_age_tells_whether_discovery_lives():
+    published = replace(a_snapshot(), last_successes={"discover": NOW_MS}, written_at_ms=NOW_MS)
+
+    assert None is info_of(published, now_ms=NOW_MS + DISCOVERY_SILENT_AFTER_MS + 1)["problem"]
