@@ -31,8 +31,8 @@ def tools() -> kind_tools.KindTools:
 
 
 @pytest.fixture(scope="session")
-def images(tools) -> list[str]:
-    """Build our images, and return their names; only where there is a cluster to put them in."""
+def images(tools) -> dict[str, int]:
+    """Build our images, and return their names and sizes; only where there is a cluster to put them in."""
     return kind_tools.build_images()
 
 

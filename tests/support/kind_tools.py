@@ -3,6 +3,7 @@
 Needs nothing beside the standard library: `scripts/cluster` runs it with the system's Python.
 """
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LOCALKIND = ROOT / "tests" / "cluster" / "localkind" / "localkind"
-IMAGES = [f"loco-health/{room}:dev" for room in ("agent", "jobs", "api", "decoy")]
 
 # kind's form; localkind counts the workers in it
 TWO_NODES = """\
@@ -59,10 +59,18 @@ def find() -> KindTools:
     return KindTools(LOCALKIND, Path(folder) / "kubectl")
 
 
-def build_images() -> list[str]:
-    """Build our images as a user does, and return their names."""
-    subprocess.run([ROOT / "scripts" / "images"], stdout=2, check=True)
-    return IMAGES
+def build_images() -> dict[str, int]:
+    """Build our images as a user does, and return by how many MB each is larger than its base."""
+    command = ROOT / "scripts" / "images"
+    sizes = {}
+    with subprocess.Popen([command], stdout=subprocess.PIPE, text=True) as build:
+        for line in build.stdout:
+            print(line, end="", file=sys.stderr, flush=True)
+            if row := re.fullmatch(r"\| (\S+) \| \d+ \| (\d+) \|", line.strip()):
+                sizes[row[1]] = int(row[2])
+    if build.returncode:
+        raise subprocess.CalledProcessError(build.returncode, [command])
+    return sizes
 
 
 def with_docker() -> KindTools | None:
