@@ -144,7 +144,7 @@ def test_a_run_that_is_asked_to_leave_leaves_the_lease_vacant(tmp_path: Path):
 def test_a_run_that_is_asked_to_leave_in_a_long_round_abandons_it(tmp_path: Path):
     with runs(tmp_path, beat_seconds=BEAT_SECONDS, scale=0.2) as fleet:
         run = fleet.start("--round-seconds", "3.5")
-        time.sleep(1)
+        fleet.wait_held()
         run.terminate()
 
         assert 0 == run.wait(10)

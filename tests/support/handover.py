@@ -83,6 +83,16 @@ class Runs:
             assert time.monotonic() < ends_at, f"run {process.pid} made no tick in {DEADLINE_SECONDS} s"
             time.sleep(0.05)
 
+    def wait_held(self) -> None:
+        """Wait until a run holds the baton, also before its first tick is written."""
+        ends_at = time.monotonic() + DEADLINE_SECONDS
+        holder = None
+        while holder is None:
+            assert time.monotonic() < ends_at, f"nobody took the baton in {DEADLINE_SECONDS} s"
+            time.sleep(0.05)
+            with contextlib.suppress(Exception):
+                holder = self.lease().holder
+
     def end(self) -> None:
         """Kill what still runs."""
         for process in self._processes:
