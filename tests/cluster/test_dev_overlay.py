@@ -54,26 +54,32 @@ def test_a_tick_asked_for_by_hand_is_made_by_the_holder_and_printed(deployment):
     assert ("done", 0) == (outcome, ticks)
 
 
-def test_incidents_are_told_as_events_on_the_pod(deployment):
+def test_an_incident_is_told_as_an_event_on_the_pod(deployment):
+    """Its end is told too, which tests/cluster/test_events.py proves without waiting for a hold-down."""
     deployment.wait_healthy(90)
-    deployment.decoy("loco-emulator-0", "fault", "tap-down")
+    uid = deployment.uid("loco-emulator-0")
 
-    def events() -> set[str]:
-        found = deployment.kube.get("events", namespace=INSTANCES)["items"]
+    def events() -> dict[str, str]:
+        """Return reason by name of our Events on this pod."""
+        found = deployment.kube.get("events.events.k8s.io", namespace=INSTANCES)["items"]
         return {
-            event["reason"]
+            event["metadata"]["name"]: event["reason"]
             for event in found
-            if event["involvedObject"].get("uid") == deployment.uid("loco-emulator-0")
-            and "loco-health" in event.get("reportingComponent", "")
+            if event["regarding"].get("uid") == uid and event.get("reportingController") == "loco-health/dispatch"
         }
+
+    before = events()
+    deployment.decoy("loco-emulator-0", "fault", "bridge-down")
+
+    def new_reasons() -> set[str]:
+        return {reason for name, reason in events().items() if name not in before}
 
     try:
         deployment.kube.wait_until(
-            lambda: "TapDown" in events(), 75, "an Event TapDown on the pod", told=lambda: str(events())
+            lambda: "BridgeDown" in new_reasons(), 75, "an Event BridgeDown on the pod", told=lambda: str(events())
         )
     finally:
         deployment.decoy("loco-emulator-0", "heal")
-    deployment.kube.wait_until(lambda: len(events()) > 1, 150, "an Event of the close", told=lambda: str(events()))
 
 
 def test_the_snapshot_tells_the_fleet_to_a_person(deployment):
