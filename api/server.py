@@ -126,7 +126,8 @@ def _bound(host: str, port: int) -> socket.socket:
     """
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address[:2], family=family)
+        is_dual = host == "::" and socket.has_dualstack_ipv6()  # every address, as of a pod with either family
+        return socket.create_server(address[:2], family=family, dualstack_ipv6=is_dual)
     except OSError as error:
         # The first clause alone: Python adds the address, which stands in the sentence already.
         why = str(error.strerror).partition(" (")[0].lower()

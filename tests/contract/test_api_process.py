@@ -109,6 +109,12 @@ def test_a_crowd_of_requests_leaves_no_line_in_the_log(tmp_path):
         assert ["stopped"] == [json.loads(line)["msg"] for line in api.process.stderr]
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
+def test_every_address_is_that_of_either_family(tmp_path):
+    with an_api(tmp_path / "loco.db", host="[::]") as api:
+        assert 200 == api.ask("/livez").status  # by 127.0.0.1
+
+
 def test_a_port_that_is_taken_is_one_sentence(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

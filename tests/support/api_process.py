@@ -58,10 +58,10 @@ class Api:
 
 
 @contextmanager
-def an_api(store):
+def an_api(store, *, host="127.0.0.1"):
     """Yield an API that listens, on a port that the kernel chose."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "api", "--store", store, "--listen", "127.0.0.1:0"],
+        [sys.executable, "-m", "api", "--store", store, "--listen", f"{host}:0"],
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
         text=True,
