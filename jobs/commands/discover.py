@@ -105,10 +105,10 @@ def discover(
             raise ConfigError("neither namespaces nor an instances file is given; nothing was started")
         return run_window(_published(FileRounds(instances, clock=clock), snapshot_namespace, settings), settings)
 
-    from jobs.discovery.cluster import ClusterRounds, Watched  # noqa: PLC0415 - the client costs 130 ms and 20 MiB
+    from jobs.discovery.cluster import ClusterRounds, Scope  # noqa: PLC0415 - the client costs 130 ms and 20 MiB
 
-    watched = Watched(namespaces, selector, has_node_facts=node_facts, fallback=instances)
-    with closing(ClusterRounds(watched, clock=clock)) as rounds:
+    scope = Scope(namespaces, selector, has_node_facts=node_facts, fallback=instances)
+    with closing(ClusterRounds(scope, clock=clock)) as rounds:
         return run_window(_published(rounds, snapshot_namespace, settings), settings)
 
 

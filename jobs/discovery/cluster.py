@@ -41,7 +41,7 @@ NODE_FACTS_OFF = "node facts are off; the component node-facts switches them on"
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class Scope:
     """What is to be watched. fallback: the instances file for when the cluster was never heard."""
 
     namespaces: tuple[str, ...]
@@ -66,17 +66,17 @@ class ClusterRounds:
 
     def __init__(
         self,
-        watched: Watched,
+        scope: Scope,
         *,
         clock: Callable[[], int],
         connect: Callable[[], ClusterClient] = ClusterClient,
     ) -> None:
-        self._watched = watched
+        self._scope = scope
         self._clock = clock
         self._watches = [
-            NamespaceWatch(name, watched.selector, clock=clock, connect=connect) for name in watched.namespaces
+            NamespaceWatch(name, scope.selector, clock=clock, connect=connect) for name in scope.namespaces
         ]
-        self._nodes = NodeWatch(connect=connect) if watched.has_node_facts else None
+        self._nodes = NodeWatch(connect=connect) if scope.has_node_facts else None
         self._is_started = False
         self._before: tuple[Instance, ...] = ()
         self._row: Discovery | None = None
@@ -114,7 +114,7 @@ class ClusterRounds:
         at_ms = self._clock()
         mode = self._mode(sights)
         instances, fallback_problem = self._inventory(mode, look, at_ms)
-        problem = problem_of(sights, instances, self._watched.selector, fallback_problem)
+        problem = problem_of(sights, instances, self._scope.selector, fallback_problem)
         if problem and problem != self._problem:
             logger.warning("discovery has a problem", extra={"problem": problem})
         self._problem = problem
@@ -138,13 +138,13 @@ class ClusterRounds:
         if any(sight.facts.problem is None and sight.pods is not None for sight in sights):
             return Mode.KUBERNETES
         is_known = any(one.source == KUBERNETES for one in self._before)
-        return Mode.STATIC if self._watched.fallback and not is_known else Mode.KEPT
+        return Mode.STATIC if self._scope.fallback and not is_known else Mode.KEPT
 
     def _inventory(self, mode: Mode, look: _Look, at_ms: int) -> tuple[tuple[Instance, ...], str | None]:
         """Return the instances, and what is wrong with the fallback file where that is what counts."""
-        if mode is Mode.STATIC and self._watched.fallback:
+        if mode is Mode.STATIC and self._scope.fallback:
             try:
-                path = self._watched.fallback
+                path = self._scope.fallback
                 return parse_inventory(read_inventory(path), str(path)), None
             except ConfigError as error:
                 return self._before, str(error)
@@ -162,7 +162,7 @@ class ClusterRounds:
         return Discovery(
             mode,
             min(known) if known and len(known) == len(listed) else None,
-            Detail(selector=self._watched.selector, namespaces=namespaces, nodes_problem=nodes_problem),
+            Detail(selector=self._scope.selector, namespaces=namespaces, nodes_problem=nodes_problem),
         )
 
 

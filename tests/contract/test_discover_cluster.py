@@ -8,7 +8,7 @@ from api_server import an_api_server, refusing, wait_for
 from pods import BEGAN_MS, SELECTOR, pod_json
 
 from jobs.cluster.node_watch import NodeWatch
-from jobs.discovery.cluster import CHANGES, INVENTORY, ClusterRounds, Watched
+from jobs.discovery.cluster import CHANGES, INVENTORY, ClusterRounds, Scope
 from jobs.errors import ClusterError
 from jobs.store import reader
 from jobs.store.asked import last_asked
@@ -24,7 +24,7 @@ class Rounds:
     def __init__(self, connection, connect, *, namespaces=("loco",), at_ms=BEGAN_MS, **watched):
         self.connection = connection
         self.at_ms = at_ms
-        self.rounds = ClusterRounds(Watched(namespaces, LABELS, **watched), clock=lambda: self.at_ms, connect=connect)
+        self.rounds = ClusterRounds(Scope(namespaces, LABELS, **watched), clock=lambda: self.at_ms, connect=connect)
         self.rounds.warm(connection)
         self.rounds.resume(connection)
 
