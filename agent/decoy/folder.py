@@ -110,7 +110,10 @@ class Folder:
         Raises: BadRequest while another process holds it, or where it can't be made.
         """
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # One by one: the mode given with `parents` is the last one's alone.
+            if not self.path.parent.exists():
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise BadRequest(
                 f"folder {self.path} can't be made ({error.strerror}); choose another by --dir; nothing was started"

@@ -50,6 +50,14 @@ def test_clearing_leaves_the_logs(tmp_path):
     assert [folder.log("qemu")] == list(tmp_path.iterdir())
 
 
+def test_nobody_else_may_look_into_the_folders(tmp_path):
+    folder = Folder(tmp_path / "decoys" / "a")
+    with folder.hold():
+        modes = [path.stat().st_mode & 0o777 for path in (folder.path.parent, folder.path)]
+
+    assert [0o700, 0o700] == modes
+
+
 def test_two_cannot_hold_one_folder(tmp_path):
     folder = Folder(tmp_path / "a")
     with folder.hold(), pytest.raises(BadRequest, match="runs already"), Folder(tmp_path / "a").hold():
