@@ -130,7 +130,7 @@ def test_the_docs_overlay_watches_a_second_namespace(tmp_path):
 
 def test_the_docs_patches_drop_the_first_namespace(tmp_path):
     copied(tmp_path)
-    patches = yaml.safe_load(documented("games/only-games.yaml"))
+    patches = yaml.safe_load(documented("games/kustomization.yaml, patches"))
     items = composed(tmp_path / "own", more=yaml.safe_dump({"patches": patches}))
 
     assert {"loco-health"} == {
