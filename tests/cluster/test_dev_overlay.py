@@ -45,7 +45,7 @@ def test_a_tick_asked_for_by_hand_is_made_by_the_holder_and_printed(deployment):
     kube("create", "job", "-n", OURS, "once", "--from=cronjob/collect")
     kube("wait", "-n", OURS, "job/once", "--for=condition=complete", "--timeout=60s")
     printed = kube("logs", "-n", OURS, "job/once")
-    kube("delete", "job", "-n", OURS, "once")
+    kube("delete", "job", "-n", OURS, "once", "--cascade=foreground")
     [[outcome, ticks]] = deployment.query(
         "SELECT outcome, ticks FROM runs WHERE command = 'collect' AND holder LIKE 'once-%' ORDER BY rowid DESC LIMIT 1"
     )

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import time
 import urllib.request
 from pathlib import Path
 
@@ -35,11 +36,22 @@ def run(command: str, deployment) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("command", [one for one in COMMANDS if "port-forward" not in one])
 def test_a_command_of_the_page_works(command, deployment):
     deployment.wait_healthy(90)
-    deployment.kube.try_("delete", "job", "-n", "loco-health", "once", "--ignore-not-found")
+    forget_job(deployment)
     done = run(command, deployment)
-    deployment.kube.try_("delete", "job", "-n", "loco-health", "once", "--ignore-not-found")
+    for _ in range(5):
+        if "ContainerCreating" not in done.stderr:  # a pod of the next window, which has no log yet
+            break
+        time.sleep(2)
+        done = run(command, deployment)
+    forget_job(deployment)
 
     assert (0, True) == (done.returncode, bool(done.stdout.strip())), done.stderr
+
+
+def forget_job(deployment) -> None:
+    """Remove the Job that a command of the page makes, its pod first."""
+    job = ("job", "-n", "loco-health", "once")
+    deployment.kube.try_("delete", *job, "--ignore-not-found", "--cascade=foreground")
 
 
 def test_the_report_is_there_behind_a_port_forward(deployment):
