@@ -123,14 +123,13 @@ class ClusterClient:
         """
         response = self._call("GET", path, {**query, "watch": "true"}, read_seconds=silence_seconds)
         try:
-            for line in _lines(response.response):
-                event = _decode(line, path)
-                if event.get("type") == "ERROR":
-                    status = event.get("object")
-                    raise _error(number(status, "code"), f"watch {path}", text(status, "message"))
-                yield event
-        except (HTTPError, OSError) as error:
-            raise ClusterError(f"watch {path} broke off: {_cause(error)}") from error
+            with _broken_off("watch", path):
+                for line in _lines(response.response):
+                    event = _decode(line, path)
+                    if event.get("type") == "ERROR":
+                        status = event.get("object")
+                        raise _error(number(status, "code"), f"watch {path}", text(status, "message"))
+                    yield event
         finally:
             with suppress(HTTPError, OSError):
                 response.response.close()

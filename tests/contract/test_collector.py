@@ -8,7 +8,7 @@ from contextlib import closing
 import msgspec
 import pytest
 from builders import LEGACY
-from collecting import Agent, Rounds, agents, an_instance
+from collecting import Agent, Rounds, a_collector, agents, an_instance
 from full_report import a_full_report
 from rfb_server import shake_hands
 from servers import answering, hang, http, read_request, serving
@@ -24,15 +24,12 @@ from jobs.health.model import (
 )
 from jobs.store import reader
 from jobs.store.body import pack
-from jobs.store.connection import open_store
 
 
 @pytest.fixture
 def rounds(tmp_path):
-    with closing(open_store(tmp_path / "loco.db")) as connection:
-        rounds = Rounds(connection)
-        with closing(rounds.collector):
-            yield rounds
+    with a_collector(tmp_path / "loco.db") as rounds:
+        yield rounds
 
 
 def test_one_tick_gives_every_instance_a_verdict_and_a_row(rounds):

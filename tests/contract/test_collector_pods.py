@@ -7,21 +7,18 @@ from dataclasses import replace
 
 import pytest
 from builders import LEGACY
-from collecting import Agent, Rounds, agents, an_instance
+from collecting import Agent, Rounds, a_collector, agents, an_instance
 from pods import a_pod
 from servers import hang, http, read_request
 
 from jobs.health.model import ConnectivityOutcome, InstanceKey, ProbeOutcome
 from jobs.store import reader
-from jobs.store.connection import open_store
 
 
 @pytest.fixture
 def rounds(tmp_path):
-    with closing(open_store(tmp_path / "loco.db")) as connection:
-        rounds = Rounds(connection)
-        with closing(rounds.collector):
-            yield rounds
+    with a_collector(tmp_path / "loco.db") as rounds:
+        yield rounds
 
 
 def test_a_pod_that_can_not_answer_is_not_dialled_and_has_its_row_each_tick(rounds):

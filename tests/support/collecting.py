@@ -1,7 +1,7 @@
 """A collector whose rounds a test makes, and agents for it to ask."""
 
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 from full_report import a_full_report
 from servers import http, read_request, serving
@@ -11,7 +11,7 @@ from jobs.collector import CONNECTIVITY, REPORTS, Collector
 from jobs.health.model import Instance, InstanceKey
 from jobs.health.policy import Policy
 from jobs.store import reader
-from jobs.store.connection import transaction
+from jobs.store.connection import open_store, transaction
 from jobs.store.writer import record_inventory
 
 
@@ -46,6 +46,15 @@ class Rounds:
     def latest(self, name):
         """Return what the store says of one instance."""
         return reader.latest(self.connection).get(InstanceKey(f"static/{name}"))
+
+
+@contextmanager
+def a_collector(store):
+    """Yield the rounds of a collector over a new store at that path."""
+    with closing(open_store(store)) as connection:
+        rounds = Rounds(connection)
+        with closing(rounds.collector):
+            yield rounds
 
 
 def an_instance(name, server, *, vnc_port=None):
