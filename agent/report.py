@@ -219,6 +219,16 @@ class Clients(Block, frozen=True, kw_only=True):
     clients: list[Client] = []
 
 
+class Actions(Block, frozen=True, kw_only=True):
+    """Which acts the agent would do here if it were asked now. cannot: by name, one clause why not.
+
+    error: why it does none at all, such as no key.
+    """
+
+    can: list[str] = []
+    cannot: dict[str, str] = {}
+
+
 class HealthReport(msgspec.Struct, frozen=True, kw_only=True):
     """One answer of `GET /health`. overall_status is the agent's own word: healthy, degraded, unhealthy, unknown."""
 
@@ -235,6 +245,7 @@ class HealthReport(msgspec.Struct, frozen=True, kw_only=True):
     screen: Screen | None = None
     sessions: Sessions | None = None
     clients: Clients | None = None
+    actions: Actions | None = None
 
     @property
     def is_legacy(self) -> bool:

@@ -46,6 +46,7 @@ class Pod:
     restarts: of its containers; it, node and statefulset are None where not told.
     node_problem: NotReady, pressures, cordoned; empty where nothing is wrong, None where nobody has said it.
     off_reason, off_until_ms: set where the pod's annotations say that it is not to be watched.
+    is_recovery_off, maintenance_until_ms: set where they say that it is watched and not to be acted on.
     notes: one sentence for each annotation that wasn't taken.
     is_stale: its namespace can't be listed now, so all of this is what was last known.
     """
@@ -64,6 +65,8 @@ class Pod:
     statefulset: str | None = None
     off_reason: str | None = None
     off_until_ms: int | None = None
+    is_recovery_off: bool = False
+    maintenance_until_ms: int | None = None
     notes: tuple[str, ...] = ()
     is_stale: bool = False
 

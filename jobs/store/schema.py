@@ -184,6 +184,55 @@ CREATE TABLE outbox (                 -- what is to be told outside, until it wa
 CREATE INDEX outbox_due ON outbox (due_at_ms) WHERE ended_at_ms IS NULL;
 """
 
+RECOVERY_TABLES = """
+CREATE TABLE ledger (                 -- the ledger's clock and identity; one row
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    store TEXT NOT NULL,              -- random, part of every Job's name
+    witnessed_ms INTEGER NOT NULL,    -- time that our own writes have seen pass; jobs.store.ledger
+    boot_id TEXT,                     -- the boot of boottime_ms, NULL before the first reading
+    boottime_ms INTEGER,
+    adopted_at_ms INTEGER             -- when attempts of an earlier store were taken over; NULL: nothing may act yet
+) STRICT;
+INSERT INTO ledger (id, store, witnessed_ms) VALUES (1, lower(hex(randomblob(3))), 0);
+
+CREATE TABLE plans (                  -- what is next for each open incident, or why nothing is
+    incident TEXT PRIMARY KEY,
+    key TEXT NOT NULL,
+    is_due INTEGER NOT NULL,
+    plan TEXT NOT NULL                -- JSON of jobs.health.recovery.Plan
+) STRICT;
+
+CREATE TABLE attempts (               -- 1 year
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL,
+    incident TEXT,                    -- NULL where a person asked and none was open
+    number INTEGER NOT NULL,          -- within the incident
+    action TEXT NOT NULL,
+    uid TEXT,                         -- the pod that the act is meant for
+    restarts INTEGER,                 -- of its containers, as planned
+    codes TEXT NOT NULL,              -- the faults that it answers, joined by spaces
+    origin TEXT NOT NULL,             -- policy, request
+    requested_by TEXT NOT NULL,
+    is_forced INTEGER NOT NULL,
+    state TEXT NOT NULL,              -- planned, running, ended
+    job TEXT,                         -- name, NULL until it is known to exist
+    runner TEXT,                      -- uid of the pod that claimed it
+    booked_ms INTEGER NOT NULL,       -- witnessed time
+    acted_ms INTEGER,                 -- witnessed time; NULL while no act was begun
+    spent_ms INTEGER NOT NULL,        -- witnessed time of the last moment at which it may have acted
+    booked_at_ms INTEGER NOT NULL,
+    acted_at_ms INTEGER,
+    ended_at_ms INTEGER,
+    outcome TEXT,
+    detail TEXT NOT NULL DEFAULT '',
+    session_seconds_lost REAL,
+    has_evidence INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX attempts_by_key ON attempts (key, spent_ms);
+CREATE INDEX attempts_by_incident ON attempts (incident);
+CREATE UNIQUE INDEX attempts_open ON attempts (key) WHERE state <> 'ended';
+"""
+
 migrations = Migrations("loco")
 
 
@@ -197,6 +246,12 @@ def tables(database: Database) -> None:
 def cluster_tables(database: Database) -> None:
     """Make the tables of discovery in a cluster and of what is told outside."""
     run_script(database.conn, CLUSTER_TABLES)
+
+
+@migrations()
+def recovery_tables(database: Database) -> None:
+    """Make the ledger and the plans."""
+    run_script(database.conn, RECOVERY_TABLES)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -68,7 +68,7 @@ def record_inventory(connection: sqlite3.Connection, instances: Iterable[Instanc
     connection.execute("UPDATE instances SET seen_at_ms = ?", (at_ms,))
     has_moved = bool(vanished or moved)
     if has_moved:
-        _bump_revision(connection)
+        bump_revision(connection)
     return has_moved
 
 
@@ -87,7 +87,7 @@ def record_tick(connection: sqlite3.Connection, tick: int, rows: Sequence[TickRo
     _write_changes(connection, tick, rows, known)
     add_to_minutes(connection, [(row.probe.key, of_tick(row.probe, row.assessment, row.connectivity)) for row in rows])
     if rows:
-        _bump_revision(connection)
+        bump_revision(connection)
 
 
 def record_connectivity(connection: sqlite3.Connection, tick: int, rows: Sequence[TickRow]) -> None:
@@ -100,7 +100,7 @@ def record_connectivity(connection: sqlite3.Connection, tick: int, rows: Sequenc
     _write_assessments(connection, tick, rows, [row.probe.body and pack(row.probe.body) for row in rows])
     _write_changes(connection, tick, rows, known)
     if rows:
-        _bump_revision(connection)
+        bump_revision(connection)
 
 
 def record_screen(connection: sqlite3.Connection, key: InstanceKey, screen: Screen) -> None:
@@ -111,7 +111,7 @@ def record_screen(connection: sqlite3.Connection, key: InstanceKey, screen: Scre
         (key, screen.hash, screen.taken_at_ms, screen.png),
     ).rowcount
     if written:
-        _bump_revision(connection)
+        bump_revision(connection)
 
 
 def start_run(connection: sqlite3.Connection, run_id: str, *, command: str, holder: str, at_ms: int) -> None:
@@ -302,7 +302,7 @@ def _write_changes(
         )
 
 
-def _bump_revision(connection: sqlite3.Connection) -> None:
+def bump_revision(connection: sqlite3.Connection) -> None:
     """Tell readers that something they can see has changed."""
     connection.execute("UPDATE totals SET value = value + 1 WHERE name = 'revision'")
 

@@ -131,7 +131,7 @@ def test_a_reader_waits_for_a_job_to_make_the_store(path):
         open_reader(path)
 
     path.touch()
-    with pytest.raises(StoreError, match="has schema 0, this program reads 2; the next job's start brings it there"):
+    with pytest.raises(StoreError, match="has schema 0, this program reads 3; the next job's start brings it there"):
         open_reader(path)
 
 

@@ -50,4 +50,6 @@ def _value(kind) -> st.SearchStrategy:
         return st.one_of(*(_value(one) for one in get_args(kind)))
     if get_origin(kind) is list:
         return st.lists(_value(get_args(kind)[0]), max_size=3)
+    if get_origin(kind) is dict:
+        return st.dictionaries(*(_value(one) for one in get_args(kind)), max_size=3)
     return _struct(kind)

@@ -1,0 +1,55 @@
+"""The fleet's switches, as ConfigMap `loco-control` or a folder of files of the same names says them; pure.
+
+Keys: `recovery` ("on", "off": the kill switch), `pause-until` (an instant), `pause-reason`. A value that can't be taken
+stops all acts: acts fail closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from jobs.health.recovery import Hold
+
+RECOVERY = "recovery"
+PAUSE_UNTIL = "pause-until"
+PAUSE_REASON = "pause-reason"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why no act is allowed now. until_ms: wall clock, None where somebody has to lift it."""
+
+    hold: Hold
+    detail: str
+    until_ms: int | None = None
+
+
+def stop_of(data: Mapping[str, str], now_ms: int) -> Stop | None:
+    """Return what the switches forbid now, None when they forbid nothing."""
+    switch = data.get(RECOVERY, "on").strip()
+    if switch != "on":
+        why = "recovery is switched off" if switch == "off" else f"{RECOVERY} is {switch!r}, on or off is allowed"
+        return Stop(Hold.KILL_SWITCH, f"{why} in loco-control")
+    line = data.get(PAUSE_UNTIL, "").strip()
+    if not line:
+        return None
+    until_ms = _instant_ms(line)
+    if until_ms is None:
+        return Stop(
+            Hold.PAUSED,
+            f"{PAUSE_UNTIL} is {line[:60]!r} in loco-control, an instant such as 2026-12-01T00:00:00Z is needed",
+        )
+    if now_ms >= until_ms:
+        return None
+    reason = data.get(PAUSE_REASON, "").strip()[:200] or "no reason given"
+    return Stop(Hold.PAUSED, f"paused until {line}: {reason}", until_ms)
+
+
+def _instant_ms(line: str) -> int | None:
+    try:
+        at = datetime.fromisoformat(line)
+    except ValueError:
+        return None
+    return round(at.timestamp() * 1000) if at.tzinfo else None
