@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from jobs.store.ledger import Moment
+
 
 def _boottime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -37,3 +39,7 @@ class Clock:
     def wall_ms(self) -> int:
         """Return Unix milliseconds."""
         return round(self.wall() * 1000)
+
+    def moment(self) -> Moment:
+        """Return one reading of what the ledger counts in and what it shows."""
+        return Moment(self.boot_id, self.boottime_ms(), self.wall_ms())

@@ -122,7 +122,7 @@ def test_a_newer_schema_is_refused_by_writers_and_readers(path, writer):
     writer.execute(f"PRAGMA user_version={store.SCHEMA_VERSION + 1}")
 
     for opening in (open_store, open_reader):
-        with pytest.raises(StoreNewer, match=r"has schema 3, this program knows 2 at most; .* nothing was written"):
+        with pytest.raises(StoreNewer, match=r"has schema 4, this program knows 3 at most; .* nothing was written"):
             opening(path)
 
 
