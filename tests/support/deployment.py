@@ -65,13 +65,14 @@ class Deployment:
         """Return the uid of an instance's pod."""
         return self.kube.get("pod", pod, namespace=INSTANCES)["metadata"]["uid"]
 
-    def query(self, sql: str) -> list[list]:
+    def query(self, sql: str, *values: object) -> list[list]:
         """Return rows of the store, read by the API's pod, which mounts it read-only."""
         program = (
             "import json, sqlite3, sys; c = sqlite3.connect('file:/var/lib/loco/loco.db?mode=ro', uri=True, timeout=5);"
-            "print(json.dumps(c.execute(sys.argv[1]).fetchall()))"
+            "print(json.dumps(c.execute(sys.argv[1], json.loads(sys.argv[2])).fetchall()))"
         )
-        answer = self.kube("exec", "-n", OURS, "deployment/loco-api", "--", "python", "-c", program, sql)
+        arguments = ("python", "-c", program, sql, json.dumps(values))
+        answer = self.kube("exec", "-n", OURS, "deployment/loco-api", "--", *arguments)
         return json.loads(answer)
 
     def ticks(self, *, since_ms: int) -> list[tuple[int, int]]:
