@@ -48,10 +48,11 @@ class Hold(StrEnum):
 
 
 class Origin(StrEnum):
-    """Who wanted an attempt."""
+    """Who wanted an attempt; ADOPTED: it was made under an earlier store, which is lost."""
 
     POLICY = "policy"
     REQUEST = "request"
+    ADOPTED = "adopted"
 
 
 class AttemptState(StrEnum):
@@ -152,8 +153,8 @@ class Attempt:
     """One row of the ledger.
 
     id: counts up within one store; name of the Job: `recover-<store>-<instance>-<id>`. number: within the incident.
-    runner: uid of the pod, or name of the process, that claimed it. booked_ms, acted_ms, spent_ms: witnessed time;
-    acted_ms is None while, or where, no act was begun; spent_ms: the last moment at which it may have acted.
+    runner: uid of the pod, or name of the process, that claimed it. booked_ms, acted_ms, spent_ms, ended_ms: witnessed
+    time; acted_ms is None while, or where, no act was begun; spent_ms: the last moment at which it may have acted.
     session_seconds_lost: of people who were cut off, None where that couldn't be measured.
     has_evidence: a bundle was kept.
     """
@@ -182,3 +183,4 @@ class Attempt:
     detail: str
     session_seconds_lost: float | None
     has_evidence: bool
+    ended_ms: int | None = None

@@ -5,46 +5,45 @@ An attempt goes planned -> running -> ended, and acts only between `begin_act` a
 
 1. `book` checks budget and cool-down and writes the row; only then is a Job created.
 2. `claim` gives it to one pod; a Job whose pod Kubernetes starts twice has one that gets nothing.
-3. `begin_act` is the last fence: the row is still this runner's. From here on it counts.
+3. `begin_act` is the last fence: the row is still this runner's. From here on it counts, as if it acted as late as the
+   agent's challenge allows, and until then nobody books or ends it in its place.
 4. `end` writes the outcome, by the runner, or by the dispatcher for one that nobody will hear of again.
 
 **Witnessed time** is what budgets are counted in: the milliseconds that this ledger has seen pass on CLOCK_BOOTTIME.
 Across a change of boot only what was seen counts, so it never runs faster than real time, and no wall clock moves it.
+What this proves and what it rests on: docs/decisions/0011.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from jobs.health.model import InstanceKey
-from jobs.health.recovery import (
-    Action,
-    Attempt,
-    AttemptOutcome,
-    AttemptState,
-    Held,
-    Hold,
-    Limits,
-    Order,
-    Origin,
-)
+from jobs.health.recovery import Attempt, AttemptOutcome, AttemptState, Held, Hold, Limits, Order, Origin
+from jobs.store.attempts import select
 from jobs.store.writer import bump_revision
 
 # architecture section 6: at most 3 attempts per instance in any 60 minutes.
 BUDGET_MS = 60 * 60 * 1000
+MOST_ATTEMPTS = 3
 
-_COLUMNS = (
-    "id, key, incident, number, action, uid, restarts, codes, origin, requested_by, is_forced, state, job, runner,"
-    " booked_ms, acted_ms, spent_ms, booked_at_ms, acted_at_ms, ended_at_ms, outcome, detail, session_seconds_lost,"
-    " has_evidence"
-)
+# The agent's challenge, fetched before `begin_act`, is good for 30 s; chosen: 10 s more for an agent that is slow
+# between its check and its act.
+LATE_ACT_MS = 40_000
+
+# An attempt of another store may be claimed there at any moment of its Job's 300 s, and then act as late as above.
+EARLIER_STORE_MS = 300_000 + LATE_ACT_MS
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One reading of the clocks. boottime_ms: CLOCK_BOOTTIME of that boot; wall_ms: a label for people, no more."""
+    """One reading of the clocks. boottime_ms: CLOCK_BOOTTIME of that boot; wall_ms: a label for people, no more.
+
+    Read it inside the transaction that it is for: the write lock then puts all readings into one order. One from before
+    the lock could be older than what others have witnessed since, and count for a second time what passed between.
+    """
 
     boot_id: str
     boottime_ms: int
@@ -83,19 +82,44 @@ def is_adopted(connection: sqlite3.Connection) -> bool:
 
 
 def adopt(connection: sqlite3.Connection, orders: Iterable[tuple[Order, str]], *, now: Moment) -> None:
-    """Take over what an earlier store did within the hour, each order with its Job's name, as attempts made just now.
+    """Take over what an earlier store did, each order with its Job's name; nothing when it was done before.
 
-    Their true age isn't known on this ledger's clock, so it is taken to be none. Nothing when it was done before.
+    Their true age isn't known on this ledger's clock, so each counts as one that may act until its Job must be over.
+    A Job that the ledger knows already is passed over: it was kept in the copy that this store was made of.
     """
     if is_adopted(connection):
         return
     witnessed_ms = witness(connection, now)
     for order, job in orders:
-        attempt_id = _insert(connection, order, witnessed_ms, now.wall_ms)
-        connection.execute("UPDATE attempts SET job = ? WHERE id = ?", (job, attempt_id))
-        _end(connection, attempt_id, Ending(AttemptOutcome.UNKNOWN, "made under an earlier store"), now)
+        if connection.execute("SELECT 1 FROM attempts WHERE job = ?", (job,)).fetchone() is None:
+            _insert_adopted(connection, order, job, witnessed_ms, now.wall_ms)
     connection.execute("UPDATE ledger SET adopted_at_ms = ?", (now.wall_ms,))
     bump_revision(connection)
+
+
+def disown(connection: sqlite3.Connection) -> None:
+    """Make the ledger another store's: with a name of its own, nothing open, and nothing allowed before `adopt`.
+
+    For a copy, when it is made, and for a store that turns out to be an old state: Jobs of its name carry attempts that
+    it doesn't know.
+    """
+    connection.execute("UPDATE ledger SET store = lower(hex(randomblob(3))), adopted_at_ms = NULL")
+    connection.execute(
+        "UPDATE attempts SET state = 'ended', outcome = ?, detail = 'the store was put back to an earlier state',"
+        " ended_ms = witnessed_ms, spent_ms = witnessed_ms + ?, ended_at_ms = booked_at_ms"
+        " FROM ledger WHERE state <> 'ended'",
+        (AttemptOutcome.UNKNOWN.value, EARLIER_STORE_MS),
+    )
+    bump_revision(connection)
+
+
+def newest_id(connection: sqlite3.Connection) -> int:
+    """Return the highest id that this ledger ever gave, 0 for none.
+
+    A Job of its name with a higher one tells of a state that was lost, and asks for `disown`.
+    """
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'attempts'").fetchone()
+    return int(row[0]) if row else 0
 
 
 def refusal(
@@ -105,21 +129,42 @@ def refusal(
     if not is_adopted(connection):
         return Held(Hold.LEDGER_UNREAD, "it isn't known yet what was done before this store was made")
     rows = connection.execute(
-        "SELECT id, state, acted_ms, spent_ms, outcome FROM attempts"
+        "SELECT id, state, acted_ms IS NOT NULL OR outcome IS ?, spent_ms, ended_ms FROM attempts"
         " WHERE key = ? AND (state <> 'ended' OR spent_ms > ?) ORDER BY spent_ms",
-        (key, witnessed_ms - BUDGET_MS),
+        (AttemptOutcome.UNKNOWN.value, key, witnessed_ms - BUDGET_MS),
     ).fetchall()
     for attempt_id, state, *_ in rows:
         if state != AttemptState.ENDED:
             return Held(Hold.ATTEMPT_RUNNING, f"attempt {attempt_id} is {state}")
-    spent = [row[3] for row in rows if row[2] is not None or row[4] == AttemptOutcome.UNKNOWN]
-    idle = [row[3] for row in rows if row[2] is None and row[4] != AttemptOutcome.UNKNOWN]
-    for what, times, most in (("attempts", spent, limits.attempts), ("idle attempts", idle, limits.idle_attempts)):
-        if len(times) >= most:
-            free_ms = times[len(times) - most] + BUDGET_MS if most else witnessed_ms + BUDGET_MS
-            detail = f"{len(times)} {what} in 60 minutes, at most {most} are allowed"
-            return Held(Hold.BUDGET_SPENT, detail, (free_ms - witnessed_ms) / 1000)
-    waited_seconds = (witnessed_ms - rows[-1][3]) / 1000 if rows else limits.cool_down_seconds
+    spent = [spent_ms for _, _, may_have_acted, spent_ms, _ in rows if may_have_acted]
+    idle = [spent_ms for _, _, may_have_acted, spent_ms, _ in rows if not may_have_acted]
+    return (
+        _over(spent, min(limits.attempts, MOST_ATTEMPTS), "attempts", witnessed_ms)
+        or _over(idle, limits.idle_attempts, "idle attempts", witnessed_ms)
+        or _too_soon(rows, limits, witnessed_ms, is_forced=is_forced)
+    )
+
+
+def _over(spent: Sequence[int], most: int, what: str, witnessed_ms: int) -> Held | None:
+    """Return the hold of a spent budget."""
+    if len(spent) < most:
+        return None
+    free_ms = (spent[len(spent) - most] if most else witnessed_ms) + BUDGET_MS
+    detail = f"{len(spent)} {what} in 60 minutes, at most {most} are allowed"
+    return Held(Hold.BUDGET_SPENT, detail, (free_ms - witnessed_ms) / 1000)
+
+
+def _too_soon(
+    rows: Sequence[tuple[int, str, bool, int, int]], limits: Limits, witnessed_ms: int, *, is_forced: bool
+) -> Held | None:
+    """Return the hold while the last attempt may still act, which nothing skips, or is too fresh."""
+    if not rows:
+        return None
+    last_id, _, _, spent_ms, _ = rows[-1]
+    if witnessed_ms < spent_ms:
+        wait_seconds = (spent_ms - witnessed_ms) / 1000
+        return Held(Hold.COOL_DOWN, f"attempt {last_id} may still act for {wait_seconds:.0f} s", wait_seconds)
+    waited_seconds = (witnessed_ms - max(ended_ms for *_, ended_ms in rows)) / 1000
     if waited_seconds < limits.cool_down_seconds and not is_forced:
         detail = f"the last attempt ended {waited_seconds:.0f} s ago, {limits.cool_down_seconds:g} s are to pass"
         return Held(Hold.COOL_DOWN, detail, limits.cool_down_seconds - waited_seconds)
@@ -145,9 +190,17 @@ def name_job(connection: sqlite3.Connection, attempt_id: int, job: str) -> None:
         bump_revision(connection)
 
 
-def claim(connection: sqlite3.Connection, attempt_id: int, runner: str, *, now: Moment) -> Attempt | None:
-    """Give a planned attempt to one runner; None when it is another's or ended, or its incident is over."""
+def claim(
+    connection: sqlite3.Connection, attempt_id: int, runner: str, *, now: Moment, store: str | None = None
+) -> Attempt | None:
+    """Give a planned attempt to one runner; None when it is another's or ended, or its incident is over.
+
+    store: the name that the Job was made under, which must be this one: two stores give the same ids. None for an
+    attempt that the runner booked here itself.
+    """
     witness(connection, now)
+    if store is not None and store != store_name(connection):
+        return None
     claimed = connection.execute(
         "UPDATE attempts SET runner = ?2, state = 'running' WHERE id = ?1 AND state = 'planned' AND runner IS NULL"
         " AND (incident IS NULL OR EXISTS"
@@ -161,13 +214,17 @@ def claim(connection: sqlite3.Connection, attempt_id: int, runner: str, *, now: 
 
 
 def begin_act(connection: sqlite3.Connection, attempt_id: int, runner: str, *, now: Moment) -> bool:
-    """Note that the runner acts now; False when the attempt isn't its own any more, and then it must not act."""
+    """Note that the runner acts now; False when the attempt isn't its own any more, and then it must not act.
+
+    An attempt on a pod that doesn't name its uid never acts; an instance that a file names has none.
+    """
     witnessed_ms = witness(connection, now)
     begun = connection.execute(
-        "UPDATE attempts SET acted_ms = ?3, spent_ms = ?3, acted_at_ms = ?4 WHERE id = ?1 AND runner = ?2"
-        " AND state = 'running' AND acted_ms IS NULL AND (incident IS NULL OR EXISTS"
+        "UPDATE attempts SET acted_ms = ?3, spent_ms = ?3 + ?5, acted_at_ms = ?4 WHERE id = ?1 AND runner = ?2"
+        " AND state = 'running' AND acted_ms IS NULL AND (uid IS NOT NULL OR key LIKE 'static/%')"
+        " AND (incident IS NULL OR EXISTS"
         "  (SELECT 1 FROM incidents WHERE id = attempts.incident AND closed_at_ms IS NULL))",
-        (attempt_id, runner, witnessed_ms, now.wall_ms),
+        (attempt_id, runner, witnessed_ms, now.wall_ms, LATE_ACT_MS),
     ).rowcount
     if begun:
         bump_revision(connection)
@@ -177,11 +234,28 @@ def begin_act(connection: sqlite3.Connection, attempt_id: int, runner: str, *, n
 def end(
     connection: sqlite3.Connection, attempt_id: int, ending: Ending, *, now: Moment, runner: str | None = None
 ) -> bool:
-    """Write how an attempt ended; False when it has ended already, or isn't `runner`'s (None: the dispatcher asks)."""
+    """Write how an attempt ended; False when it has ended already, or isn't `runner`'s.
+
+    runner: None when the dispatcher asks. It gets False as well while a runner that it gave up may still act.
+    """
     attempt = find(connection, attempt_id)
     if attempt is None or attempt.state is AttemptState.ENDED or (runner is not None and attempt.runner != runner):
         return False
-    _end(connection, attempt_id, ending, now)
+    witnessed_ms = witness(connection, now)
+    if runner is None and witnessed_ms < attempt.spent_ms:
+        return False
+    connection.execute(
+        "UPDATE attempts SET state = 'ended', outcome = ?2, detail = ?3, session_seconds_lost = ?4, ended_ms = ?5,"
+        " spent_ms = max(spent_ms, ?5), ended_at_ms = ?6 WHERE id = ?1",
+        (
+            attempt_id,
+            ending.outcome.value,
+            ending.detail,
+            ending.session_seconds_lost,
+            witnessed_ms,
+            now.wall_ms,
+        ),
+    )
     bump_revision(connection)
     return True
 
@@ -194,28 +268,28 @@ def note_evidence(connection: sqlite3.Connection, attempt_id: int) -> None:
 
 def find(connection: sqlite3.Connection, attempt_id: int) -> Attempt | None:
     """Return one attempt, or None."""
-    found = _select(connection, "WHERE id = ?", (attempt_id,))
+    found = select(connection, "WHERE id = ?", (attempt_id,))
     return found[0] if found else None
 
 
 def open_attempts(connection: sqlite3.Connection) -> list[Attempt]:
     """Return the attempts that have not ended, oldest first."""
-    return _select(connection, "WHERE state <> 'ended' ORDER BY id")
+    return select(connection, "WHERE state <> 'ended' ORDER BY id")
 
 
 def of_incident(connection: sqlite3.Connection, incident: str) -> list[Attempt]:
     """Return an incident's attempts, oldest first."""
-    return _select(connection, "WHERE incident = ? ORDER BY id", (incident,))
+    return select(connection, "WHERE incident = ? ORDER BY id", (incident,))
 
 
 def of_instance(connection: sqlite3.Connection, key: InstanceKey, *, limit: int = 100) -> list[Attempt]:
     """Return an instance's attempts, newest first."""
-    return _select(connection, "WHERE key = ? ORDER BY id DESC LIMIT ?", (key, limit))
+    return select(connection, "WHERE key = ? ORDER BY id DESC LIMIT ?", (key, limit))
 
 
 def every(connection: sqlite3.Connection) -> list[Attempt]:
     """Return all attempts, oldest first."""
-    return _select(connection, "ORDER BY id")
+    return select(connection, "ORDER BY id")
 
 
 def _insert(connection: sqlite3.Connection, order: Order, witnessed_ms: int, at_ms: int) -> int:
@@ -241,17 +315,26 @@ def _insert(connection: sqlite3.Connection, order: Order, witnessed_ms: int, at_
     return int(attempt_id)
 
 
-def _end(connection: sqlite3.Connection, attempt_id: int, ending: Ending, now: Moment) -> None:
+def _insert_adopted(connection: sqlite3.Connection, order: Order, job: str, witnessed_ms: int, at_ms: int) -> None:
+    """Write one ended row: another attempt of the instance may be open, as `attempts_open` allows one only."""
     connection.execute(
-        "UPDATE attempts SET state = 'ended', outcome = ?, detail = ?, session_seconds_lost = ?, spent_ms = ?,"
-        " ended_at_ms = ? WHERE id = ?",
+        "INSERT INTO attempts (key, incident, number, action, uid, codes, origin, requested_by, is_forced, state, job,"
+        " booked_ms, ended_ms, spent_ms, booked_at_ms, ended_at_ms, outcome, detail) VALUES (?1, ?2, 1, ?3, ?4, ?5,"
+        " ?6, ?7, ?8, 'ended', ?9, ?10, ?10, ?10 + ?11, ?12, ?12, ?13, 'made under an earlier store')",
         (
-            ending.outcome.value,
-            ending.detail,
-            ending.session_seconds_lost,
-            witness(connection, now),
-            now.wall_ms,
-            attempt_id,
+            order.key,
+            order.incident,
+            order.action.value,
+            order.uid,
+            " ".join(order.codes),
+            Origin.ADOPTED.value,
+            order.requested_by,
+            order.is_forced,
+            job,
+            witnessed_ms,
+            EARLIER_STORE_MS,
+            at_ms,
+            AttemptOutcome.UNKNOWN.value,
         ),
     )
 
@@ -262,38 +345,5 @@ def _is_open(connection: sqlite3.Connection, incident: str) -> bool:
 
 
 def _one(connection: sqlite3.Connection, attempt_id: int) -> Attempt:
-    (attempt,) = _select(connection, "WHERE id = ?", (attempt_id,))
+    (attempt,) = select(connection, "WHERE id = ?", (attempt_id,))
     return attempt
-
-
-def _select(connection: sqlite3.Connection, rest: str, values: tuple[object, ...] = ()) -> list[Attempt]:
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM attempts {rest}", values)
-    return [
-        Attempt(
-            id=row[0],
-            key=InstanceKey(row[1]),
-            incident=row[2],
-            number=row[3],
-            action=Action(row[4]),
-            uid=row[5],
-            restarts=row[6],
-            codes=tuple(row[7].split()),
-            origin=Origin(row[8]),
-            requested_by=row[9],
-            is_forced=bool(row[10]),
-            state=AttemptState(row[11]),
-            job=row[12],
-            runner=row[13],
-            booked_ms=row[14],
-            acted_ms=row[15],
-            spent_ms=row[16],
-            booked_at_ms=row[17],
-            acted_at_ms=row[18],
-            ended_at_ms=row[19],
-            outcome=row[20] and AttemptOutcome(row[20]),
-            detail=row[21],
-            session_seconds_lost=row[22],
-            has_evidence=bool(row[23]),
-        )
-        for row in rows
-    ]

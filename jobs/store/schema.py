@@ -211,7 +211,7 @@ CREATE TABLE attempts (               -- 1 year
     uid TEXT,                         -- the pod that the act is meant for
     restarts INTEGER,                 -- of its containers, as planned
     codes TEXT NOT NULL,              -- the faults that it answers, joined by spaces
-    origin TEXT NOT NULL,             -- policy, request
+    origin TEXT NOT NULL,             -- policy, request, adopted
     requested_by TEXT NOT NULL,
     is_forced INTEGER NOT NULL,
     state TEXT NOT NULL,              -- planned, running, ended
@@ -220,6 +220,7 @@ CREATE TABLE attempts (               -- 1 year
     booked_ms INTEGER NOT NULL,       -- witnessed time
     acted_ms INTEGER,                 -- witnessed time; NULL while no act was begun
     spent_ms INTEGER NOT NULL,        -- witnessed time of the last moment at which it may have acted
+    ended_ms INTEGER,                 -- witnessed time
     booked_at_ms INTEGER NOT NULL,
     acted_at_ms INTEGER,
     ended_at_ms INTEGER,

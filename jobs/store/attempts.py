@@ -1,0 +1,49 @@
+"""Rows of `attempts` as values; jobs.store.ledger says what they mean."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from jobs.health.model import InstanceKey
+from jobs.health.recovery import Action, Attempt, AttemptOutcome, AttemptState, Origin
+
+_COLUMNS = (
+    "id, key, incident, number, action, uid, restarts, codes, origin, requested_by, is_forced, state, job, runner,"
+    " booked_ms, acted_ms, spent_ms, booked_at_ms, acted_at_ms, ended_at_ms, outcome, detail, session_seconds_lost,"
+    " has_evidence, ended_ms"
+)
+
+
+def select(connection: sqlite3.Connection, rest: str, values: tuple[object, ...] = ()) -> list[Attempt]:
+    """Return the attempts that the end of a SELECT, from its WHERE on, finds."""
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM attempts {rest}", values)
+    return [
+        Attempt(
+            id=row[0],
+            key=InstanceKey(row[1]),
+            incident=row[2],
+            number=row[3],
+            action=Action(row[4]),
+            uid=row[5],
+            restarts=row[6],
+            codes=tuple(row[7].split()),
+            origin=Origin(row[8]),
+            requested_by=row[9],
+            is_forced=bool(row[10]),
+            state=AttemptState(row[11]),
+            job=row[12],
+            runner=row[13],
+            booked_ms=row[14],
+            acted_ms=row[15],
+            spent_ms=row[16],
+            booked_at_ms=row[17],
+            acted_at_ms=row[18],
+            ended_at_ms=row[19],
+            outcome=row[20] and AttemptOutcome(row[20]),
+            detail=row[21],
+            session_seconds_lost=row[22],
+            has_evidence=bool(row[23]),
+            ended_ms=row[24],
+        )
+        for row in rows
+    ]
