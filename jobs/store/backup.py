@@ -12,7 +12,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from jobs.errors import StoreCorrupt, StoreLocked
-from jobs.store.connection import backup_path, refusals, restore_hint
+from jobs.store.connection import backup_path, refusals, restore_hint, transaction
+from jobs.store.ledger import disown
 
 # chosen: 1,000 pages of 4 KiB are copied in some 5 ms, during which a writer can't commit.
 STEP_PAGES = 1000
@@ -41,6 +42,7 @@ def back_up(connection: sqlite3.Connection, path: Path, *, deadline_seconds: flo
             with refusals(path, f"copying it to {copy}"):
                 _copy(connection, copy, path, deadline_seconds)
                 _check(copy, path)
+                _disown(copy)
             os.fsync(file.fileno())
         shutil.copymode(path, copy)
         copy.replace(backup)
@@ -73,6 +75,12 @@ def _check(copy: Path, path: Path) -> None:
         (finding,) = target.execute("PRAGMA integrity_check(1)").fetchone()
     if finding != "ok":
         raise StoreCorrupt(f"store {path}: integrity_check found {' '.join(finding.split())}; {restore_hint(path)}")
+
+
+def _disown(copy: Path) -> None:
+    """Give the copy's ledger a name of its own: what was done since isn't in it, so it must ask before it acts."""
+    with closing(sqlite3.connect(copy, isolation_level=None)) as target, transaction(target):
+        disown(target)
 
 
 def _remove_leftovers(backup: Path) -> None:

@@ -41,6 +41,8 @@ _OLD = {
     "runs": "started_at_ms < :runs",
     "requests": "asked_at_ms < :requests",
     "outbox": "ended_at_ms < :runs",
+    # On the ledger's own clock: one that ran ahead must not delete what still counts.
+    "attempts": "state = 'ended' AND spent_ms < (SELECT witnessed_ms FROM ledger) - :year_long",
 }
 _KEYS = {"minutes": "start_at_ms, key", "hours": "start_at_ms, key"}
 
@@ -57,6 +59,7 @@ def apply_retention(connection: sqlite3.Connection, *, at_ms: int) -> dict[str, 
     limits = {
         "minutes": start_of(reference_ms - MINUTES_MS, HOUR_MS),
         "year": reference_ms - YEAR_MS,
+        "year_long": YEAR_MS,
         "runs": reference_ms - RUNS_MS,
         "requests": reference_ms - REQUESTS_MS,
     }
