@@ -10,7 +10,8 @@ import click
 
 from agent.commandline import log_level_option, start_logging
 from jobs.errors import ConfigError
-from jobs.health.policy import Policy, parse_policy
+from jobs.health.policy import Policy
+from jobs.health.policyfile import parse_policy
 from jobs.schedule import WindowSettings, window_seconds
 
 store_option = click.option(
@@ -48,7 +49,33 @@ policy_option = click.option(
     callback=_policy,
     envvar="LOCO_POLICY",
     show_envvar=True,
-    help="TOML file of thresholds, put over the defaults of docs/reasons.md.",
+    help="TOML file put over the defaults: thresholds (docs/reasons.md), recovery and remedies (docs/recovery.md).",
+)
+
+control_option = click.option(
+    "--control",
+    type=click.Path(path_type=Path),
+    envvar="LOCO_CONTROL",
+    show_envvar=True,
+    help="Folder of the fleet's switches (recovery, pause-until, pause-reason); none: no switch is set.",
+)
+
+dry_run_option = click.option(
+    "--dry-run",
+    "is_dry_run",
+    is_flag=True,
+    envvar="LOCO_DRY_RUN",
+    show_envvar=True,
+    help="Plan, and say what would be done; do nothing.",
+)
+
+delete_pod_option = click.option(
+    "--allow-delete-pod",
+    "may_delete_pod",
+    is_flag=True,
+    envvar="LOCO_ALLOW_DELETE_POD",
+    show_envvar=True,
+    help="Have the rung delete-pod, which needs a right of its own.",
 )
 
 

@@ -1,9 +1,13 @@
-from dataclasses import fields
-
 import pytest
 
 from jobs.errors import ConfigError
-from jobs.health.policy import Policy, parse_policy
+from jobs.health.bounds import VERIFY_SECONDS, RecoveryBounds
+from jobs.health.policy import Policy
+from jobs.health.policyfile import ladder_of, parse_policy
+from jobs.health.recovery import Action
+from jobs.health.remedies import LADDERS, REMEDIES
+from jobs.health.rules import BY_CODE
+from jobs.health.thresholds import ranges_of
 
 ENDING = "; nothing was started"
 
@@ -19,6 +23,41 @@ MISTAKES = {
     "stale_ticks = 2.5": "stale_ticks is 2.5, allowed is a whole number from 2 to 12",
     "stale_ticks = 1": "stale_ticks is 1, allowed is a whole number from 2 to 12",
     "[cpu_ratio]": "cpu_ratio is {}, allowed is a number from 0 to 1.01",
+    "recovery = 3": "recovery is 3, allowed is a table, [recovery]",
+    "[recovery]\natempts = 3": (
+        "recovery.atempts is not a key (did you mean recovery.attempts?); docs/recovery.md lists all"
+    ),
+    "[recovery]\nattempts = 4": "recovery.attempts is 4, allowed is a whole number from 0 to 3",
+    "[recovery]\ncool_down_seconds = 1": "recovery.cool_down_seconds is 1, allowed is a number from 15 to 3600",
+    "[recovery]\nverify_seconds = 9": "recovery.verify_seconds is 9, allowed is a table, [recovery.verify_seconds]",
+    "[recovery.verify_seconds]\nreset-gest = 9": (
+        "recovery.verify_seconds.reset-gest is not a key (did you mean recovery.verify_seconds.reset-guest?);"
+        " docs/recovery.md lists all"
+    ),
+    "[recovery.verify_seconds]\nreset-guest = 900": (
+        "recovery.verify_seconds.reset-guest is 900, allowed is a number from 5 to 300"
+    ),
+    "[remedies]\nTapDwn = []": (
+        "remedies.TapDwn is not a reason (did you mean remedies.TapDown?); docs/reasons.md lists all"
+    ),
+    "[remedies]\nMigrating = []": (
+        "remedies.Migrating: nothing is ever done about Migrating, allowed are reasons in docs/recovery.md"
+    ),
+    "[remedies]\nTapDown = 'reset-interface'": (
+        "remedies.TapDown is 'reset-interface', allowed is a list of actions; allowed are, in this order,"
+        " reset-interface, rebuild-bridge, restart-qemu"
+    ),
+    "[remedies]\nTapDown = ['reset-interfaces']": (
+        "remedies.TapDown names 'reset-interfaces' (did you mean reset-interface?); allowed are, in this order,"
+        " reset-interface, rebuild-bridge, restart-qemu"
+    ),
+    "[remedies]\nClientError = [7]": (
+        "remedies.ClientError names 7; allowed are, in this order, restart-stream, lower-quality"
+    ),
+    "[remedies]\nTapDown = ['rebuild-bridge', 'reset-interface']": (
+        "remedies.TapDown is rebuild-bridge, reset-interface; allowed are, in this order,"
+        " reset-interface, rebuild-bridge, restart-qemu, each once"
+    ),
     "client_ticks = 4": "client_ticks is 4, allowed is at most client_window, 3",
     "incident_hold_down_ticks = 2": "incident_open_window is 3, allowed is at most incident_hold_down_ticks, 2",
 }
@@ -48,9 +87,44 @@ def test_a_mistake_is_one_exact_sentence(text):
     assert 2 == caught.value.exit_code
 
 
-@pytest.mark.parametrize("one", fields(Policy), ids=lambda one: one.name)
-def test_every_default_lies_in_its_own_range(one):
-    least, most = one.metadata["least"], one.metadata["most"]
+@pytest.mark.parametrize("policy", [Policy, RecoveryBounds])
+def test_every_default_lies_in_its_own_range(policy):
+    defaults = policy()
 
-    assert least <= one.default <= most
-    assert one.type == type(one.default).__name__
+    assert [] == [name for name, one in ranges_of(policy).items() if not one.takes(getattr(defaults, name))]
+
+
+def test_a_file_changes_recovery_and_remedies_too():
+    policy = parse_policy(
+        "[recovery]\nattempts = 1\nverify_seconds = {reset-guest = 90}\n"
+        "[remedies]\nTapDown = ['reset-interface']\nHighCpu = ['restart-qemu']\nBridgeDown = []",
+        "p.toml",
+    )
+
+    assert RecoveryBounds(attempts=1, verify_seconds={**VERIFY_SECONDS, Action.RESET_GUEST: 90}) == policy.recovery
+    assert {
+        **REMEDIES,
+        "TapDown": (Action.RESET_INTERFACE,),
+        "HighCpu": (Action.RESTART_QEMU,),
+        "BridgeDown": (),
+    } == policy.remedies
+
+
+def test_every_default_remedy_goes_up_its_own_ladder():
+    astray = {
+        code: actions
+        for code, actions in REMEDIES.items()
+        if actions != tuple(action for action in ladder_of(code) if action in actions)
+    }
+
+    assert {} == astray
+
+
+def test_a_fault_of_both_layers_may_have_every_action():
+    assert tuple(Action) == ladder_of("AllClientsBad")
+
+
+def test_nothing_is_ever_done_where_nobody_answers_or_somebody_planned_it():
+    assert {code for code in BY_CODE if not ladder_of(code)}.isdisjoint(REMEDIES)
+    assert () == ladder_of("AgentTimeout") == ladder_of("Migrating") == ladder_of("ClockSkew")
+    assert set(Action) == {action for ladder in LADDERS.values() for action in ladder}
