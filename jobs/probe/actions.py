@@ -1,0 +1,269 @@
+"""Single requests to an agent: its challenge, one act, its evidence; what a stranger answers becomes a value.
+
+Only the act is signed. Nothing is asked twice here: whether an act whose answer got lost was done is for looks to tell.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+import msgspec
+import requests
+
+from agent.signing import Signable, authorization, sign
+from jobs.health.addresses import refusal_of_literal
+from jobs.health.model import Instance
+
+# architecture section 4
+CONNECT_SECONDS = 2.0
+
+# chosen: a challenge costs the agent nothing; a hung one must not eat the attempt's time.
+CHALLENGE_SECONDS = 5.0
+
+# chosen: the agent's own checks of what an act did end before its deadline; its answer then needs the network alone.
+_GRACE_SECONDS = 3.0
+
+# chosen: an answer is one sentence and a list of steps.
+MAX_ANSWER_BYTES = 64 * 1024
+
+_MAX_DETAIL_CHARACTERS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What the agent wants signed. pod_uid: of the pod that it is in, empty where it knows none."""
+
+    text: str
+    pod_uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActOrder:
+    """What the agent is asked to do. deadline_seconds: for the act and the agent's own look at what it did."""
+
+    action: str
+    pod_uid: str
+    attempt: int
+    incident: str | None
+    deadline_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The agent did it. held: by its own check, None where it can't tell."""
+
+    held: bool | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The agent did nothing, and says why. code: its reason, empty where the answer wasn't its own."""
+
+    status: int
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """No whole answer. has_reached: the request may have arrived, so it may have been done."""
+
+    detail: str
+    has_reached: bool
+
+
+class _Challenge(msgspec.Struct):
+    challenge: str
+    pod_uid: str | None = None
+
+
+class _Done(msgspec.Struct):
+    action: str
+    held: bool | None = None
+    detail: str = ""
+
+
+class _Problem(msgspec.Struct):
+    reason: str = ""
+    detail: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: bytes
+
+
+class AgentCalls:
+    """One pool of connections to agents."""
+
+    def __init__(self) -> None:
+        self._session = requests.Session()
+        self._session.trust_env = False  # no proxy and no .netrc: agents are near
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._session.close()
+
+    def challenge(self, instance: Instance) -> Challenge | Refused | Silent:
+        """Ask for a challenge, good for one act within the next 30 s."""
+        answer = self._call("GET", instance, "actions/challenge", seconds=CHALLENGE_SECONDS)
+        if isinstance(answer, Silent):
+            return answer
+        if answer.status != 200:
+            return _refused(answer)
+        try:
+            said = msgspec.json.decode(answer.body, type=_Challenge)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            return Refused(answer.status, "", f"the agent answered no challenge: {_clause(str(error))}")
+        return Challenge(said.challenge, said.pod_uid or "")
+
+    def act(self, instance: Instance, order: ActOrder, challenge: Challenge, key: bytes) -> Done | Refused | Silent:
+        """Have one act done, once."""
+        path = f"actions/{order.action}"
+        body = msgspec.json.encode(
+            {
+                "pod_uid": order.pod_uid,
+                "attempt": order.attempt,
+                "incident": order.incident,
+                "deadline_seconds": order.deadline_seconds,
+            }
+        )
+        signed = Signable(challenge.text, "POST", urlsplit(_url(instance, path)).path, body, order.pod_uid)
+        headers = {
+            "Authorization": authorization(challenge.text, sign(key, signed)),
+            "Content-Type": "application/json",
+        }
+        seconds = order.deadline_seconds + _GRACE_SECONDS
+        answer = self._call("POST", instance, path, seconds=seconds, body=body, headers=headers)
+        if isinstance(answer, Silent):
+            return answer
+        if answer.status != 200:
+            return _refused(answer)
+        try:
+            said = msgspec.json.decode(answer.body, type=_Done)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            return Done(None, f"the agent's answer can't be read: {_clause(str(error))}")
+        return Done(said.held, _clause(said.detail))
+
+    def evidence(self, instance: Instance, *, seconds: float, max_bytes: int) -> bytes | str:
+        """Return what only the agent sees as its JSON, or one clause why there is none."""
+        answer = self._call("GET", instance, "evidence", seconds=seconds, max_bytes=max_bytes)
+        if isinstance(answer, Silent):
+            return answer.detail
+        return answer.body if answer.status == 200 else _refused(answer).detail
+
+    def picture(self, instance: Instance, *, seconds: float, max_bytes: int) -> bytes | str:
+        """Return the screen as PNG, or one clause why there is none."""
+        answer = self._call("GET", instance, "screen.png", seconds=seconds, max_bytes=max_bytes)
+        if isinstance(answer, Silent):
+            return answer.detail
+        return answer.body if answer.status == 200 else _refused(answer).detail
+
+    def _call(
+        self,
+        method: str,
+        instance: Instance,
+        path: str,
+        *,
+        seconds: float,
+        max_bytes: int = MAX_ANSWER_BYTES,
+        **request: Any,  # noqa: ANN401 - what requests takes: body and headers
+    ) -> _Answer | Silent:
+        """Return one whole answer of any status, read within `seconds` and `max_bytes`."""
+        ends_at = time.monotonic() + seconds
+        place = _dialled(_url(instance, path))
+        if isinstance(place, Silent):
+            return place
+        url, host = place
+        has_reached = False
+        try:
+            with self._session.request(
+                method,
+                url,
+                data=request.get("body"),
+                headers={"Host": host, "User-Agent": "loco-health", **request.get("headers", {})},
+                timeout=(CONNECT_SECONDS, seconds),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                has_reached = True
+                return _Answer(response.status_code, _read(response, max_bytes, ends_at))
+        except requests.ConnectTimeout:
+            return Silent(f"no connection within {CONNECT_SECONDS:g} s", has_reached=False)
+        except _Cut as error:
+            return Silent(str(error), has_reached=True)
+        except requests.Timeout:
+            return Silent(f"no answer within {seconds:g} s", has_reached=True)
+        except requests.RequestException as error:
+            return Silent(_clause(f"{type(error).__name__}: {error}"), has_reached=has_reached or _may_have(error))
+
+
+class _Cut(Exception):
+    """An answer that is too long, or takes too long."""
+
+
+def _read(response: requests.Response, max_bytes: int, ends_at: float) -> bytes:
+    """Return the body. Raises: _Cut, requests.RequestException."""
+    body = b""
+    for piece in response.iter_content(16_384):
+        body += piece
+        if len(body) > max_bytes:
+            raise _Cut(f"an answer of more than {max_bytes} bytes")
+        if time.monotonic() > ends_at:
+            raise _Cut("an answer that didn't end in its time")
+    return body
+
+
+def _may_have(error: requests.RequestException) -> bool:
+    """Tell whether the request may have arrived: only a connection that never stood is sure not to have."""
+    return "NewConnectionError" not in repr(error)
+
+
+def _refused(answer: _Answer) -> Refused:
+    """Return what a problem says, or that it was none."""
+    try:
+        said = msgspec.json.decode(answer.body, type=_Problem)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        said = _Problem()
+    detail = said.detail or said.title or "without a reason"
+    return Refused(answer.status, _clause(said.reason), _clause(f"the agent answered {answer.status}: {detail}"))
+
+
+def _url(instance: Instance, path: str) -> str:
+    return urljoin(instance.health_url, path)
+
+
+def _dialled(url: str) -> tuple[str, str] | Silent:
+    """Return the URL with an address that may be dialled in place of its host, and the host for its header.
+
+    Names are looked up here and nowhere else, so that a second answer can't lead elsewhere. Under TLS the name stays:
+    there the certificate says who answers.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        return Silent(f"{host or url}: {error.strerror or error}", has_reached=False)
+    addresses = [str(one[4][0]) for one in found]
+    refusal = next((said for said in map(refusal_of_literal, addresses) if said), "")
+    if refusal:
+        return Silent(refusal, has_reached=False)
+    if parts.scheme == "https":
+        return url, parts.netloc
+    address = f"[{addresses[0]}]" if ":" in addresses[0] else addresses[0]
+    return urlunsplit(parts._replace(netloc=f"{address}:{port}")), parts.netloc
+
+
+def _clause(text: str) -> str:
+    """Return a stranger's text as one printable line."""
+    line = text[:_MAX_DETAIL_CHARACTERS]
+    return "".join(character if character.isprintable() else " " for character in line)

@@ -1,0 +1,199 @@
+"""One attempt, from its claim to its outcome: the fence, the act, and the proof that it helped.
+
+Every write to the store is a short transaction of its own, and every look outside is one call of `jobs.means`.
+Between `begin_act` and the act nothing else happens, and the agent's challenge is older than both: a run that slept
+there finds its challenge expired.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from dataclasses import dataclass, replace
+
+from jobs.errors import ClusterError, Conflict, Forbidden, NotFound
+from jobs.fence import Fence, Standing, stood_down
+from jobs.health.model import Instance
+from jobs.health.recovery import Action, Attempt, AttemptOutcome, Hold
+from jobs.means import Means, Pace, Patience
+from jobs.probe.actions import ActOrder, Challenge, Done, Refused, Silent
+from jobs.probe.verify import Look, Verification
+from jobs.store import ledger
+from jobs.store.asked import ask_tick
+from jobs.store.connection import transaction
+from jobs.store.ledger import Ending
+
+logger = logging.getLogger(__name__)
+
+_HELPED = frozenset({AttemptOutcome.HEALED, AttemptOutcome.SUPERSEDED, AttemptOutcome.STOOD_DOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one run came to. attempt: None where none was claimed. is_unusable: the cluster couldn't be asked."""
+
+    outcome: AttemptOutcome
+    detail: str
+    attempt: Attempt | None = None
+    is_unusable: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0 for healed, superseded and stood down, 75 where the cluster couldn't be asked, else 1."""
+        if self.is_unusable:
+            return ClusterError.exit_code
+        return 0 if self.outcome in _HELPED else 1
+
+
+class Recoverer:
+    """Runs one attempt."""
+
+    def __init__(self, connection: sqlite3.Connection, means: Means, patience: Patience, pace: Pace) -> None:
+        self._connection = connection
+        self._means = means
+        self._patience = patience
+        self._pace = pace
+        self._clock = pace.clock
+        self._is_unusable = False
+        self._evidence = ""
+
+    def run(self, attempt_id: int, runner: str, *, store: str | None = None, is_dry_run: bool = False) -> Result:
+        """Claim the attempt and bring it to its end.
+
+        store: the name that the Job was made under, None for an attempt that this process has booked itself.
+        """
+        with transaction(self._connection):
+            attempt = ledger.claim(self._connection, attempt_id, runner, now=self._clock.moment(), store=store)
+        if attempt is None:
+            return Result(
+                AttemptOutcome.SUPERSEDED,
+                f"attempt {attempt_id} isn't to be had: it is another's, has ended, or its incident is over",
+            )
+        ends_at = self._clock.monotonic() + self._patience.total_seconds
+        if is_dry_run:
+            ending = stood_down(Hold.DRY_RUN, f"{attempt.action} would be done now")
+        else:
+            ending = self._recover(attempt, runner, ends_at)
+        return self._end(attempt, runner, ending)
+
+    def _end(self, attempt: Attempt, runner: str, ending: Ending) -> Result:
+        """Write the outcome, and have the fleet looked at anew at once."""
+        if self._evidence:
+            ending = replace(ending, detail=f"{ending.detail}; no evidence was kept: {self._evidence}")
+        with transaction(self._connection):
+            now = self._clock.moment()
+            is_ours = ledger.end(self._connection, attempt.id, ending, now=now, runner=runner)
+            ask_tick(self._connection, "collect", runner, now.wall_ms)
+        detail = ending.detail if is_ours else f"{ending.detail}; the ledger had ended the attempt before"
+        return Result(ending.outcome, detail, attempt, self._is_unusable)
+
+    def _recover(self, attempt: Attempt, runner: str, ends_at: float) -> Ending:
+        try:
+            standing = Fence(self._means, self._patience, self._pace).stand(attempt, ends_at=ends_at)
+        except ClusterError as error:
+            self._is_unusable = True
+            return Ending(AttemptOutcome.STOOD_DOWN, f"nothing is done that can't be checked first: {error}")
+        if isinstance(standing, Ending):
+            return standing
+        self._keep_evidence(attempt, standing.look)
+        leave = self._leave(attempt, standing.instance)
+        if isinstance(leave, Ending):
+            return leave
+        with transaction(self._connection):
+            has_begun = ledger.begin_act(self._connection, attempt.id, runner, now=self._clock.moment())
+        if not has_begun:
+            return Ending(AttemptOutcome.SUPERSEDED, "the attempt was ended, or its incident is over")
+        done = self._act(attempt, standing.instance, leave)
+        if isinstance(done, Ending):
+            return done
+        return self._verify(attempt, standing, done, ends_at)
+
+    def _keep_evidence(self, attempt: Attempt, look: Look) -> None:
+        self._evidence = self._means.keeper.keep(attempt, look)
+        if self._evidence:
+            logger.warning("no evidence", extra={"attempt": attempt.id, "problem": self._evidence})
+            return
+        with transaction(self._connection):
+            ledger.note_evidence(self._connection, attempt.id)
+
+    def _leave(self, attempt: Attempt, instance: Instance) -> Challenge | Ending | None:
+        """Return the agent's challenge, None where Kubernetes is to act."""
+        if attempt.action is Action.DELETE_POD:
+            if attempt.uid is None:
+                return stood_down(Hold.IDENTITY_UNPROVEN, "a pod without a uid is never deleted")
+            return None
+        answer = self._means.agent.challenge(instance)
+        if isinstance(answer, Silent):
+            return Ending(AttemptOutcome.REFUSED, f"the agent can't be asked: {answer.detail}")
+        if isinstance(answer, Refused):
+            return Ending(AttemptOutcome.REFUSED, answer.detail)
+        if attempt.uid is not None and answer.pod_uid != attempt.uid:
+            there = answer.pod_uid or "no uid"
+            return stood_down(Hold.IDENTITY_UNPROVEN, f"the agent says {there}, the pod's uid is {attempt.uid}")
+        return answer
+
+    def _act(self, attempt: Attempt, instance: Instance, challenge: Challenge | None) -> Done | Silent | Ending:
+        """Do it, once; whatever becomes of the answer, nothing here does it again."""
+        if challenge is None:
+            return self._delete_pod(attempt)
+        order = ActOrder(
+            action=attempt.action.value,
+            pod_uid=challenge.pod_uid,
+            attempt=attempt.id,
+            incident=attempt.incident,
+            deadline_seconds=self._patience.act_seconds,
+        )
+        answer = self._means.agent.act(instance, order, challenge)
+        if isinstance(answer, Refused):
+            return Ending(AttemptOutcome.REFUSED, answer.detail)
+        if isinstance(answer, Silent) and not answer.has_reached:
+            return Ending(AttemptOutcome.REFUSED, f"the agent can't be asked: {answer.detail}")
+        return answer
+
+    def _delete_pod(self, attempt: Attempt) -> Done | Silent | Ending:
+        try:
+            self._means.ground.delete_pod(attempt.uid or "")
+        except (Conflict, NotFound) as error:
+            return Ending(AttemptOutcome.SUPERSEDED, f"the pod is another one: {error}")
+        except Forbidden as error:
+            return Ending(AttemptOutcome.REFUSED, str(error))
+        except ClusterError as error:
+            return Silent(str(error), has_reached=True)
+        return Done(None, "the pod is being deleted")
+
+    def _verify(self, attempt: Attempt, standing: Standing, done: Done | Silent, ends_at: float) -> Ending:
+        """Look until the instance is well or the deadline has passed."""
+        began = self._clock.monotonic()
+        until = min(began + self._patience.verify_seconds(attempt.action), ends_at)
+        verification = Verification(attempt, standing.look, acted_at_seconds=began)
+        while not self._pace.is_leaving() and self._clock.monotonic() < until:
+            self._pace.sleep(self._patience.look_seconds)
+            instance = self._instance_now(standing.instance)
+            if attempt.action is not Action.DELETE_POD and instance.uid != attempt.uid:
+                return Ending(
+                    AttemptOutcome.SUPERSEDED, "the pod was replaced after the act", verification.lost.seconds
+                )
+            if verification.see(self._means.eyes.look(instance)):
+                break
+        outcome, detail = verification.end(self._clock.monotonic())
+        if outcome is not AttemptOutcome.HEALED and self._pace.is_leaving():
+            outcome, detail = AttemptOutcome.UNKNOWN, f"the process was asked to end; {detail}"
+        elif outcome is AttemptOutcome.NO_EFFECT and isinstance(done, Silent):
+            outcome = AttemptOutcome.UNKNOWN
+        return Ending(outcome, f"{detail}; {_said(done)}", verification.lost.seconds)
+
+    def _instance_now(self, known: Instance) -> Instance:
+        """Return the instance as its pod is now; while nobody can say, as it was."""
+        try:
+            return self._means.ground.instance() or known
+        except ClusterError as error:
+            logger.warning("the pod can't be read", extra={"problem": str(error)})
+            return known
+
+
+def _said(done: Done | Silent) -> str:
+    """Return what the agent said of the act."""
+    if isinstance(done, Silent):
+        return f"its answer got lost: {done.detail}"
+    held = {True: "it held", False: "it did not hold", None: "whether it held isn't known"}[done.held]
+    return f"{held}: {done.detail}"
