@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import msgspec
 
 from agent import __version__
+from agent.actions.scene import Scene
+from agent.actions.table import block
 from agent.checker import Check, Checker
 from agent.checks.audio import AudioCheck
 from agent.checks.clients import ClientsCheck
@@ -20,6 +22,7 @@ from agent.checks.qemu import QemuCheck
 from agent.checks.screen import DUMP_PAUSE_RATIO, ScreenCheck
 from agent.checks.sessions import SessionsCheck
 from agent.checks.video import BURST_PAUSE_SECONDS, VideoCheck
+from agent.planned import Planned
 from agent.qmp import Qmp
 from agent.report import (
     SCHEMA_VERSION,
@@ -55,7 +58,7 @@ class Pace:
 class Rounds:
     """All checks of one instance, run every 3 s; `report` is always the latest complete one and costs nothing.
 
-    screen, clients: the two checks that the server also talks to.
+    screen, clients: the two checks that the server also talks to. scene: what acts work on.
     pace: another one is for tests, which can't wait.
     """
 
@@ -69,7 +72,18 @@ class Rounds:
         self.screen, self.clients = ScreenCheck(qmp, pause_ratio=pace.dump_pause_ratio), ClientsCheck()
         video = VideoCheck(settings, qmp, pause_seconds=pace.burst_pause_seconds)
         self._settings, self._qmp, self._round_seconds = settings, qmp, pace.round_seconds
-        self._qemu = QemuCheck(process, qmp)
+        planned = Planned()
+        self._qemu = QemuCheck(process, qmp, planned)
+        audio, network = AudioCheck(settings, planned), NetworkCheck(settings)
+        self.scene = Scene(
+            settings=settings,
+            qmp=qmp,
+            process=process,
+            network=network,
+            audio=audio,
+            planned=planned,
+            report=lambda: self._report,
+        )
         self._started_at = self._round_ended_at = time.monotonic()
         self._identity = Agent(
             version=__version__,
@@ -81,16 +95,21 @@ class Rounds:
         )
         checks = (
             Check("qemu", self._qemu.measure, Qemu, 3.0),
-            Check("network", NetworkCheck(settings).measure, Network, 2.0),
+            Check("network", network.measure, Network, 2.0),
             Check("performance", PerformanceCheck(process).measure, Performance, 2.0),
             Check("sessions", SessionsCheck(qmp, video.own_ports).measure, Sessions, 3.0),
-            Check("audio", AudioCheck(settings).measure, Audio, 3.0),
+            Check("audio", audio.measure, Audio, 3.0),
             Check("screen", self.screen.measure, Screen, 6.0),
             Check("video", video.measure, Video, 8.0),
             Check("clients", self.clients.measure, Clients, 2.0),
         )
         self.checkers = {check.name: Checker(check) for check in checks}
         self._report = self._compose(sequence=0)
+
+    @property
+    def boot_id(self) -> str:
+        """Return what tells this agent process from every other."""
+        return self._identity.boot_id
 
     @property
     def sequence(self) -> int:
@@ -146,7 +165,9 @@ class Rounds:
             agent=self._identity,
         )
         report = msgspec.structs.replace(report, **blocks)
-        return msgspec.structs.replace(report, overall_status=overall_status(report, self._settings))
+        return msgspec.structs.replace(
+            report, overall_status=overall_status(report, self._settings), actions=block(self.scene, report)
+        )
 
 
 def overall_status(report: HealthReport, settings: Settings) -> str:

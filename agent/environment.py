@@ -15,8 +15,12 @@ KNOWN = frozenset(
         # every room
         "LOCO_LOG_LEVEL",
         # agent
+        "LOCO_ACTIONS",
+        "LOCO_ACTION_KEY_FILE",
         "LOCO_AGENT_LISTEN",
         "LOCO_BRIDGE",
+        "LOCO_DISPLAY_PATTERN",
+        "LOCO_LOWER_QUALITY",
         "LOCO_NAMESPACE",
         "LOCO_POD",
         "LOCO_POD_UID",
@@ -24,6 +28,7 @@ KNOWN = frozenset(
         "LOCO_QEMU_PATTERN",
         "LOCO_QEMU_PID_FILE",
         "LOCO_QMP_SOCKET",
+        "LOCO_RESTART_STREAM",
         "LOCO_TAP",
         "LOCO_VNC_ADDRESS",
         # agent decoy
@@ -34,6 +39,7 @@ KNOWN = frozenset(
         "LOCO_NAMESPACES",
         "LOCO_NODE_FACTS",
         "LOCO_POLICY",
+        "LOCO_RECOVERY_NAMESPACE",
         "LOCO_SCHEDULE",
         "LOCO_SELECTOR",
         "LOCO_SNAPSHOT_NAMESPACE",
@@ -41,7 +47,9 @@ KNOWN = frozenset(
         "LOCO_WINDOW",
         # api
         "LOCO_API_LISTEN",
+        "LOCO_CLUSTER_CA",
         "LOCO_SNAPSHOT",
+        "LOCO_TOKEN_FILE",
     }
 )
 

@@ -78,11 +78,10 @@ def parse_head(head: bytes) -> Request:
     )
 
 
-def problem(status: HTTPStatus, detail: str, *headers: tuple[str, str]) -> Answer:
-    """Return an error as RFC 9457 writes it."""
-    body = msgspec.json.encode(
-        {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
-    )
+def problem(status: HTTPStatus, detail: str, *headers: tuple[str, str], reason: str = "") -> Answer:
+    """Return an error as RFC 9457 writes it. reason: a code for programs, where one status has several causes."""
+    fields = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
+    body = msgspec.json.encode(fields | ({"reason": reason} if reason else {}))
     return Answer(status, body, "application/problem+json", headers)
 
 

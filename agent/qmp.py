@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -58,6 +58,7 @@ class Qmp:
         self._is_owed = False
         self._failure: QmpError | None = None
         self._events: deque[tuple[float, dict[str, Any]]] = deque(maxlen=200)
+        self._watching: list[deque[dict[str, Any]]] = []
         self.connections = 0
 
     @property
@@ -91,6 +92,17 @@ class Qmp:
         while self._events:  # one by one: another thread's command may bring more meanwhile
             events.append(self._events.popleft())
         return events
+
+    @contextlib.contextmanager
+    def watch(self) -> Iterator[deque[dict[str, Any]]]:
+        """Yield the events of the block's duration as they come; `take_events` returns them too."""
+        seen: deque[dict[str, Any]] = deque(maxlen=200)
+        self._watching.append(seen)
+        try:
+            yield seen
+        finally:
+            # By identity: two that have seen the same are equal.
+            self._watching = [other for other in self._watching if other is not seen]
 
     def close(self) -> None:
         """Hang up."""
@@ -179,6 +191,8 @@ class Qmp:
             if "event" not in message:
                 return message
             self._events.append((time.monotonic(), message))
+            for seen in self._watching:
+                seen.append(message)
 
     def _fill(self, deadline: float) -> None:
         self._link.settimeout(max(deadline - time.monotonic(), 0.0001))

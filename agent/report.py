@@ -57,6 +57,7 @@ class Qemu(Block, frozen=True, kw_only=True):
     process_state: the kernel's letter (`R`, `S`, `T` stopped, `D` uninterruptible, `Z`); None without a process.
     run_state: QMP's RunState word (`running`, `paused`, `io-error`, ...).
     restarts: QEMU processes seen since the agent started, less one.
+    seconds_since_restart: None also where an act of ours had planned it.
     qmp_error: why QMP told no run state; it starts with `timeout` where QEMU took the connection and stayed silent.
     """
 
@@ -123,6 +124,7 @@ class Audio(Block, frozen=True, kw_only=True):
     muted: that sink is muted, suspended or at volume 0.
     qemu_streams: sink inputs that belong to QEMU; 0 with a running QEMU means that its stream is lost.
     silent_seconds: since the peak last passed the silence limit.
+    seconds_since_restart: None also where an act of ours had planned it.
     """
 
     pulse_running: bool | None = None

@@ -1,11 +1,15 @@
-"""What the agent answers, path by path; everything is in memory, so no answer takes longer than a millisecond."""
+"""What the agent answers, path by path; all but acts is in memory, so no answer takes longer than a millisecond."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
 
-from agent.checks.clients import MAX_BODY_BYTES, StatsInvalid, TooManyStats
+from agent.actions.door import MAX_BODY_BYTES as MAX_ACT_BYTES
+from agent.actions.door import Door
+from agent.actions.table import ACTS
+from agent.checks.clients import MAX_BODY_BYTES as MAX_STATS_BYTES
+from agent.checks.clients import StatsInvalid, TooManyStats
 from agent.collect import ROUND_SECONDS, Rounds
 from agent.exchange import Answer, Request, problem
 from agent.metrics import exposition
@@ -24,6 +28,7 @@ class Routes:
 
     def __init__(self, rounds: Rounds) -> None:
         self._rounds = rounds
+        self._door = Door(rounds.scene, rounds.boot_id)
         self._table: dict[str, dict[str, Route]] = {
             "/health": {"GET": self._health},
             "/screen.png": {"GET": self._screen},
@@ -31,6 +36,8 @@ class Routes:
             "/livez": {"GET": self._livez},
             "/readyz": {"GET": self._readyz},
             "/client-stats": {"POST": self._client_stats, "OPTIONS": self._client_stats_options},
+            "/actions/challenge": {"GET": self._challenge},
+            **{f"/actions/{name}": {"POST": self._door.act} for name in ACTS},
         }
 
     def answer(self, request: Request, body: bytes) -> Answer:
@@ -46,7 +53,10 @@ class Routes:
 
     def body_limit(self, request: Request) -> int:
         """Return how many bytes of body a request may carry."""
-        return MAX_BODY_BYTES if request.method == "POST" and request.path == "/client-stats" else 0
+        if request.method != "POST":
+            return 0
+        is_act = request.path.startswith("/actions/") and request.path in self._table
+        return MAX_ACT_BYTES if is_act else MAX_STATS_BYTES if request.path == "/client-stats" else 0
 
     def _health(self, _request: Request, _body: bytes) -> Answer:
         return Answer(HTTPStatus.OK, encode(self._rounds.report()), "application/json", (_FRESH,))
@@ -74,6 +84,9 @@ class Routes:
         if self._rounds.sequence == 0:
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the first round is under way")
         return Answer(HTTPStatus.OK, b"ok\n", "text/plain")
+
+    def _challenge(self, _request: Request, _body: bytes) -> Answer:
+        return self._door.challenge()
 
     def _client_stats(self, _request: Request, body: bytes) -> Answer:
         try:

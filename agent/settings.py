@@ -12,6 +12,18 @@ import click
 
 Address = tuple[str, int]
 
+# Every act that an agent knows, from least to most disruptive; agent.actions.table has one for each.
+ACTIONS = (
+    "reset-interface",
+    "rebuild-bridge",
+    "reset-audio",
+    "reset-display",
+    "reset-guest",
+    "restart-qemu",
+    "restart-stream",
+    "lower-quality",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -28,6 +40,11 @@ class Settings:
     namespace: str
     pod: str
     pod_uid: str
+    action_key_file: str = ""
+    actions: tuple[str, ...] = ()
+    display_pattern: str = ""
+    restart_stream: str = ""
+    lower_quality: str = ""
 
 
 def parse_address(value: str | Address) -> Address:
@@ -41,6 +58,18 @@ def parse_address(value: str | Address) -> Address:
     if not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
         raise click.BadParameter(f"{value!r} is not HOST:PORT with a port of 0-65535; nothing was started")
     return host.strip("[]"), int(port)
+
+
+def parse_actions(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return the acts of a comma-separated list, () for an empty one.
+
+    Raises: click.BadParameter with the whole sentence.
+    """
+    names = value if isinstance(value, tuple) else tuple(name.strip() for name in value.split(",") if name.strip())
+    unknown = [name for name in names if name not in ACTIONS]
+    if unknown:
+        raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(ACTIONS)}; nothing was started")
+    return names
 
 
 class _Emptiable(click.Option):
@@ -95,6 +124,41 @@ _OPTIONS = (
     _setting("--namespace", envvar="LOCO_NAMESPACE", default="", help="Namespace of the pod."),
     _setting("--pod", envvar="LOCO_POD", default="", help="Name of the pod or instance."),
     _setting("--pod-uid", envvar="LOCO_POD_UID", default="", help="Its uid, which every report carries."),
+    _setting(
+        "--action-key-file",
+        envvar="LOCO_ACTION_KEY_FILE",
+        default="",
+        metavar="FILE",
+        help="Who signs with the key in it may have the agent act; empty or no such file: acts are off.",
+    ),
+    _setting(
+        "--actions",
+        envvar="LOCO_ACTIONS",
+        type=parse_actions,
+        default="",
+        metavar="ACT,...",
+        help="Allow only these acts; empty: all.",
+    ),
+    _setting(
+        "--display-pattern",
+        envvar="LOCO_DISPLAY_PATTERN",
+        default="",
+        help="Name of the VNC bridge's executable, with * and ?, which reset-display ends; empty: there is none.",
+    ),
+    _setting(
+        "--restart-stream",
+        envvar="LOCO_RESTART_STREAM",
+        default="",
+        metavar="COMMAND|URL",
+        help="What restarts the video stream: a command, run without a shell, or an http:// URL to POST to.",
+    ),
+    _setting(
+        "--lower-quality",
+        envvar="LOCO_LOWER_QUALITY",
+        default="",
+        metavar="COMMAND|URL",
+        help="What lowers the stream's quality, likewise.",
+    ),
 )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from agent.planned import Planned
 from agent.report import Audio, Sink
 from agent.settings import Settings
 
@@ -30,10 +31,14 @@ _LISTENINGS = 100
 
 
 class AudioCheck:
-    """PulseAudio as its own clients see it, through libpulse."""
+    """PulseAudio as its own clients see it, through libpulse.
 
-    def __init__(self, settings: Settings) -> None:
+    playing_sink: name of the sink that QEMU was last seen to play into.
+    """
+
+    def __init__(self, settings: Settings, planned: Planned) -> None:
         self._server = settings.pulse_server
+        self._planned = planned
         self._qemu_pattern = settings.qemu_pattern
         self._pulse: pulsectl.Pulse | None = None
         self._callbacks: list[Any] = []
@@ -41,6 +46,7 @@ class AudioCheck:
         self._restarts = 0
         self._restarted_at: float | None = None
         self._heard_at: float | None = None
+        self.playing_sink: str | None = None
 
     def measure(self) -> Audio:
         """Return the block; a server that nobody has set up and that isn't where libpulse looks is unknown."""
@@ -50,7 +56,7 @@ class AudioCheck:
             return Audio(alsa_devices=alsa, error="no PulseAudio server is configured, and none is in its usual place")
         refusal = dial(path) if path and self._pulse is None else None
         if refusal is None:
-            pulsectl = _import_pulsectl()
+            pulsectl = import_pulsectl()
             try:
                 return self._with_restarts(self._listen(self._connected(pulsectl), alsa))
             except (pulsectl.PulseError, OSError) as error:
@@ -72,14 +78,16 @@ class AudioCheck:
         """Count a restart when the server's cookie, new with each start, has changed."""
         if self._cookie not in {None, cookie}:
             self._restarts += 1
-            self._restarted_at = time.monotonic()
+            self._restarted_at = None if self._planned.take("audio") else time.monotonic()
         self._cookie = cookie
 
     def _listen(self, pulse: pulsectl.Pulse, alsa: int) -> Audio:
         sinks = pulse.sink_list()
-        streams = [stream.sink for stream in pulse.sink_input_list() if self._is_qemu(stream.proplist)]
+        streams = [stream.sink for stream in pulse.sink_input_list() if is_of_qemu(stream, self._qemu_pattern)]
         playing = next((sink for sink in sinks if sink.index in streams), None)
         level = None
+        if playing is not None:
+            self.playing_sink = playing.name
         if playing is not None and not is_suspended(playing):
             level = self._peak(pulse, playing.monitor_source)
         return Audio(
@@ -108,9 +116,6 @@ class AudioCheck:
             self._callbacks += _made_callbacks
             _made_callbacks.clear()
 
-    def _is_qemu(self, properties: dict[str, str]) -> bool:
-        return fnmatchcase(properties.get("application.process.binary", ""), self._qemu_pattern)
-
     def _silent_seconds(self, level: float | None) -> float:
         """Return for how long no sound was measured, from the first time on that this server could be asked."""
         now = time.monotonic()
@@ -135,7 +140,7 @@ _made_callbacks: list[Any] = []
 
 
 @cache
-def _import_pulsectl() -> Any:  # noqa: ANN401 - a module
+def import_pulsectl() -> Any:  # noqa: ANN401 - a module
     """Return pulsectl, made to tell its peak callbacks: 4 MiB and 15 ms that an instance without sound need not pay."""
     import pulsectl  # noqa: PLC0415
     from pulsectl import _pulsectl  # noqa: PLC0415
@@ -148,6 +153,11 @@ def _import_pulsectl() -> Any:  # noqa: ANN401 - a module
 
     _pulsectl.PA_STREAM_REQUEST_CB_T = tell
     return pulsectl
+
+
+def is_of_qemu(stream: Any, pattern: str) -> bool:  # noqa: ANN401 - pulsectl has no types
+    """Tell whether a stream is played by an executable of that name."""
+    return fnmatchcase(stream.proplist.get("application.process.binary", ""), pattern)
 
 
 def is_suspended(sink: Any) -> bool:  # noqa: ANN401 - pulsectl has no types

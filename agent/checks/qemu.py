@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 
 from agent.checks.process import QemuNotFound, QemuProcess
+from agent.planned import Planned
 from agent.qmp import Qmp, QmpBusy, QmpError, QmpRefused, QmpTimeout
 from agent.report import Qemu, QemuEvent, rfc3339
 
@@ -45,9 +46,10 @@ class QemuCheck:
     is_healthy: the verdict on the block that was measured last, see `judge`.
     """
 
-    def __init__(self, process: QemuProcess, qmp: Qmp | None) -> None:
+    def __init__(self, process: QemuProcess, qmp: Qmp | None, planned: Planned) -> None:
         self._process = process
         self._qmp = qmp
+        self._planned = planned
         self._seen: psutil.Process | None = None
         self._born_at = 0.0
         self._started_at = ""
@@ -109,7 +111,7 @@ class QemuCheck:
         self._started_at = datetime.fromtimestamp(born, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         if self._seen is not None:
             self._restarts += 1
-            self._restarted_at = now
+            self._restarted_at = None if self._planned.take("qemu") else now
         self._seen = process
 
     def _ask_monitor(self, *, is_stopped: bool) -> str | None:

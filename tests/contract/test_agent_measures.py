@@ -15,6 +15,7 @@ from servers import serving
 
 from agent.burst import count_frames
 from agent.checks import audio
+from agent.planned import Planned
 from agent.report import decode
 from agent.settings import Settings
 
@@ -169,7 +170,9 @@ def test_a_muted_sink_is_silent(instance):
 def test_libpulse_never_calls_into_freed_memory(instance, monkeypatch):
     """A stream opened while its server hung outlives its listening; the agent died of its next peak."""
     monkeypatch.setattr(audio, "_LISTENINGS", 3)
-    check = audio.AudioCheck(Settings(("", 0), "", "", "qemu-system-*", ("", 0), f"unix:{instance.pulse}", *[""] * 5))
+    check = audio.AudioCheck(
+        Settings(("", 0), "", "", "qemu-system-*", ("", 0), f"unix:{instance.pulse}", *[""] * 5), Planned()
+    )
     alive = []
     for _ in range(4):
         assert check.measure().estimated_level is not None

@@ -2,6 +2,7 @@ import pytest
 
 from agent.checks.process import QemuNotFound
 from agent.checks.qemu import QemuCheck, judge
+from agent.planned import Planned
 from agent.qmp import QmpAbsent, QmpBusy, QmpRefused, QmpTimeout
 from agent.report import Qemu
 
@@ -79,7 +80,7 @@ def a_vnc_event(name, seconds, peer):
 
 def test_events_are_kept_with_their_time_and_cause():
     monitor = Monitor(an_event("RESET", 1_800_000_000, guest=True, reason="guest-reset"), an_event("RTC_CHANGE", 1))
-    block = QemuCheck(Process(), monitor).measure()
+    block = QemuCheck(Process(), monitor, Planned()).measure()
 
     assert [("RESET", "2027-01-15T08:00:00.000Z", "guest-reset")] == [
         (event.name, event.at, event.detail) for event in block.events
@@ -90,7 +91,7 @@ def test_events_are_kept_with_their_time_and_cause():
 def test_block_errors_are_counted():
     monitor = Monitor(*[an_event("BLOCK_IO_ERROR", 1, device="disk", action="stop")] * 3)
 
-    assert 3 == QemuCheck(Process(), monitor).measure().block_errors
+    assert 3 == QemuCheck(Process(), monitor, Planned()).measure().block_errors
 
 
 def test_a_viewer_of_a_moment_leaves_no_event_and_a_person_does():
@@ -100,7 +101,7 @@ def test_a_viewer_of_a_moment_leaves_no_event_and_a_person_does():
         a_vnc_event("VNC_CONNECTED", 10, "2"),
         a_vnc_event("VNC_DISCONNECTED", 70, "2"),
     )
-    block = QemuCheck(Process(), monitor).measure()
+    block = QemuCheck(Process(), monitor, Planned()).measure()
 
     assert ["10.0.0.1:2", "10.0.0.1:2"] == [event.detail for event in block.events]
 
@@ -108,12 +109,12 @@ def test_a_viewer_of_a_moment_leaves_no_event_and_a_person_does():
 def test_only_the_last_fifty_events_are_kept():
     monitor = Monitor(*(an_event("RESET", second) for second in range(60)))
 
-    assert 50 == len(QemuCheck(Process(), monitor).measure().events)
+    assert 50 == len(QemuCheck(Process(), monitor, Planned()).measure().events)
 
 
 def test_a_check_that_fails_keeps_no_verdict_of_the_one_before():
     monitor = Monitor()
-    check = QemuCheck(Process(), monitor)
+    check = QemuCheck(Process(), monitor, Planned())
     check.measure()
     before = check.is_healthy
     monitor.execute = lambda _command: {}
@@ -125,7 +126,7 @@ def test_a_check_that_fails_keeps_no_verdict_of_the_one_before():
 
 def test_the_accelerator_of_a_qemu_that_does_not_answer_is_unknown():
     monitor = Monitor()
-    check = QemuCheck(Process(), monitor)
+    check = QemuCheck(Process(), monitor, Planned())
     before = check.measure().accelerator
 
     def refuse(_command):
