@@ -69,6 +69,15 @@ def witness(connection: sqlite3.Connection, now: Moment) -> int:
     return int(witnessed_ms)
 
 
+def witnessed(connection: sqlite3.Connection, now: Moment) -> int:
+    """Return what `witness` would, on a connection that needn't be able to write."""
+    (witnessed_ms,) = connection.execute(
+        "SELECT witnessed_ms + iif(boot_id IS ?1, max(?2 - boottime_ms, 0), 0) FROM ledger",
+        (now.boot_id, now.boottime_ms),
+    ).fetchone()
+    return int(witnessed_ms)
+
+
 def store_name(connection: sqlite3.Connection) -> str:
     """Return the random name that tells this store's Jobs from another's."""
     (name,) = connection.execute("SELECT store FROM ledger").fetchone()
