@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.health.control import stop_of
 from jobs.health.model import Instance, Pod
 from jobs.health.pods import is_opted_out
-from jobs.health.recovery import Action, Attempt, AttemptOutcome, Hold
+from jobs.health.recovery import Attempt, AttemptOutcome, Hold
+from jobs.health.remedies import CUTTING
 from jobs.means import Means, Pace, Patience
 from jobs.probe.verify import Look
 from jobs.store.ledger import Ending
-
-# What ends a person's session.
-CUTTING = frozenset(
-    {Action.RESET_DISPLAY, Action.RESET_GUEST, Action.RESTART_QEMU, Action.RESTART_STREAM, Action.DELETE_POD}
-)
 
 # chosen: evidence, challenge and writes to the store, beside the act and its proof.
 _REST_SECONDS = 10.0
@@ -58,14 +53,13 @@ class Fence:
 
     def _check(self, attempt: Attempt) -> Standing | Ending:
         """Return the instance and a look at it, when all but its users let the act go ahead."""
-        now_ms = self._pace.clock.wall_ms()
-        stop = stop_of(self._means.ground.switches(), now_ms)
+        stop = self._means.ground.stop()
         if stop:
             return stood_down(stop.hold, stop.detail)
         instance = self._means.ground.instance()
         if instance is None:
             return Ending(AttemptOutcome.SUPERSEDED, f"there is no pod {attempt.key} any more")
-        against = _another(attempt, instance) or _unwanted(instance.pod, now_ms)
+        against = _another(attempt, instance) or _unwanted(instance.pod, self._pace.clock.wall_ms())
         if against:
             return against
         look = self._means.eyes.look(instance)
@@ -89,7 +83,8 @@ def _another(attempt: Attempt, instance: Instance) -> Ending | None:
     pod = instance.pod
     if pod and attempt.uid is None:
         return stood_down(Hold.IDENTITY_UNPROVEN, "the plan knew no uid of the pod")
-    if instance.uid != attempt.uid:
+    # What a file names has no uid of its own; there the agent's own word counts, see Recoverer.
+    if instance.uid != attempt.uid and (pod or instance.uid):
         was, is_now = attempt.uid or "unknown", instance.uid or "unknown"
         return Ending(AttemptOutcome.SUPERSEDED, f"the pod is another one: its uid was {was} and is {is_now}")
     if pod and pod.reason == _TERMINATING:

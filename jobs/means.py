@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from jobs.clock import Clock
+from jobs.health.control import Stop
 from jobs.health.model import Instance
 from jobs.health.recovery import Action, Attempt
 from jobs.probe.actions import ActOrder, Challenge, Done, Refused, Silent
@@ -16,8 +17,8 @@ from jobs.probe.verify import Look
 class Ground(Protocol):
     """The pod and the switches as they are at the moment of asking. Every call raises ClusterError."""
 
-    def switches(self) -> Mapping[str, str]:
-        """Return what loco-control says, empty where there is none."""
+    def stop(self) -> Stop | None:
+        """Return what the fleet's switches forbid now, None when they forbid nothing."""
         ...
 
     def instance(self) -> Instance | None:

@@ -169,7 +169,7 @@ class Recoverer:
         while not self._pace.is_leaving() and self._clock.monotonic() < until:
             self._pace.sleep(self._patience.look_seconds)
             instance = self._instance_now(standing.instance)
-            if attempt.action is not Action.DELETE_POD and instance.uid != attempt.uid:
+            if attempt.action is not Action.DELETE_POD and instance.uid != standing.instance.uid:
                 return Ending(
                     AttemptOutcome.SUPERSEDED, "the pod was replaced after the act", verification.lost.seconds
                 )

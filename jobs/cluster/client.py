@@ -105,6 +105,14 @@ class ClusterClient:
         """Create an object in the collection at `path`. Raises: Conflict when its name is taken."""
         return self._json("POST", path, body=body)
 
+    def replace(self, path: str, body: Object) -> Object:
+        """Write an object anew. Raises: Conflict when it has moved on from the resourceVersion in `body`."""
+        return self._json("PUT", path, body=body)
+
+    def delete(self, path: str, *, uid: str) -> None:
+        """Delete the object of that uid and no other. Raises: Conflict when it is another one."""
+        self._json("DELETE", path, body={"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}})
+
     def apply(self, path: str, body: Object, *, manager: str) -> Object:
         """Make the object at `path` say `body`, by server-side apply; fields of other managers are taken over."""
         return self._json(
