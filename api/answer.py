@@ -52,6 +52,11 @@ class Answer:
         return gzip.compress(self.body, GZIP_LEVEL, mtime=0)
 
 
-def json_answer(value: Any, *, observed_at_ms: int | None = None) -> Answer:  # noqa: ANN401 - whatever JSON can hold
-    """Return a 200 with the value as JSON."""
-    return Answer(msgspec.json.encode(value), observed_at_ms=observed_at_ms)
+def json_answer(
+    value: Any,  # noqa: ANN401 - whatever JSON can hold
+    *,
+    observed_at_ms: int | None = None,
+    status: HTTPStatus = HTTPStatus.OK,
+) -> Answer:
+    """Return the value as JSON."""
+    return Answer(msgspec.json.encode(value), status=status, observed_at_ms=observed_at_ms)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from api import routes
 from api.answer import GZIP_MIN_BYTES, Answer
+from api.asked import Asked, Door
 from api.fleet import Fleet
 from api.follower import Follower
 from api.problem import Problem, ProblemReason, echo, unavailable
 
+log = logging.getLogger(__name__)
+
 Environ = Mapping[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
-
-METHODS = ("GET", "HEAD")
 
 # Everything is ours and on this origin; the page needs no more, and a report's text can't run as script.
 _POLICY = (
@@ -30,11 +32,15 @@ SECURITY_HEADERS = (
 
 
 class Application:
-    """Answer every request from the newest snapshot that `follower` has; safe for threads."""
+    """Answer every request from the newest snapshot that `follower` has; safe for threads.
 
-    def __init__(self, follower: Follower, clock_ms: Callable[[], int]) -> None:
+    door: through which POSTs go.
+    """
+
+    def __init__(self, follower: Follower, clock_ms: Callable[[], int], door: Door) -> None:
         self._follower = follower
         self._clock_ms = clock_ms
+        self._door = door
         # One fleet's answers by path and variant; replaced whole, so that no thread adds to another fleet's.
         self._cache: tuple[Fleet | None, dict[tuple[str, str], Answer]] = (None, {})
 
@@ -48,7 +54,8 @@ class Application:
         except Problem as problem:
             answer = problem.answer(path)
         status, body, headers = _transfer(answer, environ)
-        headers += self._age(answer, fleet)
+        if environ["REQUEST_METHOD"] != "POST":
+            headers += self._age(answer, fleet)
         start_response(f"{status.value} {status.phrase}", headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
@@ -58,20 +65,31 @@ class Application:
         Raises: Problem.
         """
         route, variable = routes.find(path)
-        if environ["REQUEST_METHOD"] not in METHODS:
-            raise Problem(
-                HTTPStatus.METHOD_NOT_ALLOWED,
-                ProblemReason.METHOD_NOT_ALLOWED,
-                f"method {echo(environ['REQUEST_METHOD'])} isn't allowed; {' and '.join(METHODS)} are",
-                headers=(("Allow", ", ".join(METHODS)),),
-            )
+        method = environ["REQUEST_METHOD"]
+        if method not in route.methods:
+            raise _not_allowed(method, route.methods)
+        if route.post and method == "POST":
+            return self._asked(path, route.post, Asked(fleet, self._door, variable, environ))
         if route.needs_store and fleet.snapshot is None:
             raise unavailable(ProblemReason.STORE_UNREADABLE, fleet.problem)
         variant = route.variant(environ.get("HTTP_ACCEPT", ""))
         call = routes.Call(fleet, self._follower, variable, environ.get("QUERY_STRING", ""), variant)
-        return self._cached(path, route, call) if route.is_cached else route.answer(call)
+        if route.answer is None:
+            raise _not_allowed(method, route.methods)
+        return self._cached(path, route.answer, call) if route.is_cached else route.answer(call)
 
-    def _cached(self, path: str, route: routes.Route, call: routes.Call) -> Answer:
+    @staticmethod
+    def _asked(path: str, post: Callable[[Asked], Answer], asked: Asked) -> Answer:
+        """Return the answer to a POST, and leave a line in the log of what was asked and what came of it."""
+        try:
+            answer = post(asked)
+        except Problem as problem:
+            log.warning("refused", extra={"path": echo(path), "status": problem.status, "reason": problem.reason})
+            raise
+        log.info("asked", extra={"path": echo(path), "status": answer.status, "answer": answer.body.decode()})
+        return answer
+
+    def _cached(self, path: str, make: Callable[[routes.Call], Answer], call: routes.Call) -> Answer:
         """Return the answer that this fleet gave at this path before, or make it."""
         fleet, answers = self._cache
         if fleet is not call.fleet:
@@ -79,13 +97,22 @@ class Application:
             self._cache = (call.fleet, answers)
         answer = answers.get((path, call.variant))
         if answer is None:
-            answer = answers[path, call.variant] = route.answer(call)
+            answer = answers[path, call.variant] = make(call)
         return answer
 
     def _age(self, answer: Answer, fleet: Fleet) -> list[tuple[str, str]]:
         """Return the Age header: seconds since the newest observation, left out while there is none."""
         at_ms = fleet.observed_at_ms if answer.observed_at_ms is None else answer.observed_at_ms
         return [] if at_ms is None else [("Age", str(max(0, self._clock_ms() - at_ms) // 1000))]
+
+
+def _not_allowed(method: str, allowed: tuple[str, ...]) -> Problem:
+    return Problem(
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        ProblemReason.METHOD_NOT_ALLOWED,
+        f"method {echo(method)} isn't allowed; {' and '.join(allowed)} {'are' if len(allowed) > 1 else 'is'}",
+        headers=(("Allow", ", ".join(allowed)),),
+    )
 
 
 def _transfer(answer: Answer, environ: Environ) -> tuple[HTTPStatus, bytes, list[tuple[str, str]]]:

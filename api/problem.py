@@ -30,6 +30,17 @@ class ProblemReason(StrEnum):
     METHOD_NOT_ALLOWED = "MethodNotAllowed"
     BAD_QUERY = "BadQuery"
     BAD_REQUEST = "BadRequest"
+    BAD_BODY = "BadBody"
+    UNSUPPORTED_MEDIA_TYPE = "UnsupportedMediaType"
+    CREDENTIALS_MISSING = "CredentialsMissing"
+    CREDENTIALS_REFUSED = "CredentialsRefused"
+    NOT_ALLOWED = "NotAllowed"
+    FOREIGN_ORIGIN = "ForeignOrigin"
+    ASKING_IS_OFF = "AskingIsOff"
+    STILL_RUNNING = "StillRunning"
+    BUSY = "Busy"
+    CLUSTER_REFUSED = "ClusterRefused"
+    CLUSTER_UNAVAILABLE = "ClusterUnavailable"
     STORE_UNREADABLE = "StoreUnreadable"
     COLLECTOR_SILENT = "CollectorSilent"
     INTERNAL_ERROR = "InternalError"
@@ -77,6 +88,16 @@ def not_found(reason: ProblemReason, detail: str) -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, reason, detail)
 
 
-def unavailable(reason: ProblemReason, detail: str) -> Problem:
-    """Return a 503 that asks the caller to come back after one connectivity beat."""
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, reason, detail, headers=(("Retry-After", "5"),))
+def unavailable(reason: ProblemReason, detail: str, *, retry_seconds: int = 5) -> Problem:
+    """Return a 503 that asks the caller to come back, by default after one connectivity beat."""
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, reason, detail, headers=(("Retry-After", str(retry_seconds)),))
+
+
+def forbidden(reason: ProblemReason, detail: str) -> Problem:
+    """Return a 403."""
+    return Problem(HTTPStatus.FORBIDDEN, reason, detail)
+
+
+def unauthorized(reason: ProblemReason, detail: str) -> Problem:
+    """Return a 401 with the scheme that is asked for (RFC 6750 section 3)."""
+    return Problem(HTTPStatus.UNAUTHORIZED, reason, detail, headers=(("WWW-Authenticate", "Bearer"),))

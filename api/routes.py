@@ -10,7 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 
-from api import page, query, wording
+from api import asked, page, query, wording
 from api.answer import Answer, json_answer
 from api.fleet import Fleet, Standing
 from api.follower import Follower
@@ -87,15 +87,22 @@ class Call:
 class Route:
     """One path.
 
-    is_cached: the answer depends on the fleet, the path and the variant alone.
+    answer: to GET and HEAD, None for none. is_cached: it depends on the fleet, the path and the variant alone.
     needs_store: 503 before the store was read once. variants: media types that are answered only when asked for.
+    post: the answer to POST, None for none.
     """
 
     path: str
-    answer: Callable[[Call], Answer]
+    answer: Callable[[Call], Answer] | None
     is_cached: bool = True
     needs_store: bool = True
     variants: tuple[str, ...] = ()
+    post: Callable[[asked.Asked], Answer] | None = None
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Return the methods that are answered."""
+        return (("GET", "HEAD") if self.answer else ()) + (("POST",) if self.post else ())
 
     def variant(self, accept: str) -> str:
         """Return the first of the variants that an Accept header names, empty for none."""
@@ -226,6 +233,7 @@ ROUTES = (
     Route("/api/instances/live", _fleet(lambda call: discovery.live(call.fleet, call.snapshot))),
     Route("/api/instances/provisioned", _fleet(lambda call: instances.provisioned(call.fleet))),
     Route("/api/instances/discovery-info", _fleet(lambda call: discovery.discovery_info(call.fleet, call.snapshot))),
+    Route("/api/instances/refresh", None, post=asked.refresh),
     Route("/api/instances/{id}/history", _history, is_cached=False),
     Route("/api/instances/{id}/why", _why, is_cached=False),
     Route("/api/instances/{id}/screen.png", _picture, is_cached=False),
@@ -235,6 +243,7 @@ ROUTES = (
     Route("/api/quality/metrics/{id}", _one(quality.quality)),
     Route("/api/quality/summary", _fleet(lambda call: quality.summary(call.fleet))),
     Route("/api/quality/recovery-status", _fleet(lambda call: quality.keyed(quality.recovery, call.fleet))),
+    Route("/api/quality/recover/{id}", None, post=asked.recover),
     Route("/api/incidents", _incidents, is_cached=False),
     Route("/api/incidents/{id}", _incident, is_cached=False),
     Route("/api/runs", _runs, is_cached=False),

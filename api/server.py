@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import sys
@@ -18,8 +19,11 @@ from waitress.task import ErrorTask
 
 from agent.commandline import CONTEXT_SETTINGS, log_level_option, start_logging
 from api.app import Application
+from api.asked import MAX_BODY_BYTES, ClosedDoor, Door
+from api.auth import is_loopback
 from api.follower import Follower
 from api.instants import now_ms
+from api.local import LocalDoor, keep_token
 from api.mounted import Mounted
 from api.problem import Problem, ProblemReason
 
@@ -31,8 +35,12 @@ LIMITS = {
     "connection_limit": 200,
     "channel_timeout": 30,
     "max_request_header_size": 16 * 1024,
-    "max_request_body_size": 4 * 1024,
+    "max_request_body_size": MAX_BODY_BYTES,
 }
+
+
+# Where the manifests put the jobs.
+DEFAULT_NAMESPACE = "loco-health"
 
 
 class ProblemTask(ErrorTask):  # type: ignore[misc]
@@ -91,9 +99,47 @@ def _address(_: click.Context, __: click.Parameter, value: str) -> tuple[str, in
     default="127.0.0.1:3000",
     help="Where to listen; port 0 takes a free one and logs it.",
 )
+@click.option(
+    "--cluster-ca",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="LOCO_CLUSTER_CA",
+    show_envvar=True,
+    help="The cluster's CA; with it a POST makes a Job with the caller's own token.",
+)
+@click.option(
+    "--recovery-namespace",
+    envvar="LOCO_RECOVERY_NAMESPACE",
+    show_envvar=True,
+    default="",
+    help="Where those Jobs are made; loco-health without it.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="LOCO_TOKEN_FILE",
+    show_envvar=True,
+    help="Without a cluster: where to keep this start's token; with it a POST starts a process here.",
+)
+@click.option(
+    "--instances",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="LOCO_INSTANCES",
+    show_envvar=True,
+    help="Without a cluster: the inventory that a refresh reads.",
+)
 @log_level_option
-def serve(*, store: Path, snapshot: Path | None, listen: tuple[str, int], log_level: str) -> None:
-    """Serve what the store knows, read-only, over HTTP.
+def serve(  # noqa: PLR0913 - one for each option
+    *,
+    store: Path,
+    snapshot: Path | None,
+    listen: tuple[str, int],
+    cluster_ca: Path | None,
+    recovery_namespace: str,
+    token_file: Path | None,
+    instances: Path | None,
+    log_level: str,
+) -> None:
+    """Serve what the store knows over HTTP, and pass on what a caller asks to be done.
 
     Example: python -m api --store loco.db --listen 127.0.0.1:3000
     """
@@ -101,8 +147,16 @@ def serve(*, store: Path, snapshot: Path | None, listen: tuple[str, int], log_le
     # It warns once a request while all threads are busy, which is no news and would fill a pipe that nobody reads.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, _leave)
+    if cluster_ca and token_file:
+        raise click.UsageError("LOCO_CLUSTER_CA and LOCO_TOKEN_FILE exclude each other; name one; nothing was started")
     follower = Follower(store, now_ms, second=Mounted(snapshot) if snapshot else None)
-    server = open_server(Application(follower, now_ms), _bound(*listen))
+    listener = _bound(*listen)
+    door: Door = ClosedDoor()
+    if cluster_ca:
+        door = _cluster_door(cluster_ca, recovery_namespace or DEFAULT_NAMESPACE)
+    elif token_file:
+        door = _local_door(store, token_file, instances, host=listen[0])
+    server = open_server(Application(follower, now_ms, door), listener)
     log.info(
         "listening", extra={"host": server.effective_host, "port": int(server.effective_port), "store": str(store)}
     )
@@ -117,6 +171,33 @@ def open_server(application: Application, listener: socket.socket) -> BaseWSGISe
     server = create_server(application, sockets=[listener], ident=None, clear_untrusted_proxy_headers=True, **LIMITS)
     server.channel_class = ProblemChannel
     return server
+
+
+def _cluster_door(ca: Path, namespace: str) -> Door:
+    """Return the door to the cluster that this pod runs in. Raises: click.UsageError outside of one."""
+    from api.kubernetes import ClusterDoor  # noqa: PLC0415 - requests costs 100 ms
+
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    if not host:
+        raise click.UsageError(
+            "LOCO_CLUSTER_CA is given and KUBERNETES_SERVICE_HOST isn't, which every pod has; nothing was started"
+        )
+    place = f"[{host}]" if ":" in host else host
+    return ClusterDoor(f"https://{place}:{port}", ca=ca, namespace=namespace)
+
+
+def _local_door(store: Path, token_file: Path, instances: Path | None, *, host: str) -> Door:
+    """Return the door of this machine, with a new token. Raises: click.UsageError where others could come through."""
+    if not is_loopback(f"[{host}]" if ":" in host else host):
+        raise click.UsageError(
+            f"LOCO_TOKEN_FILE is for loopback alone and the API listens on {host}; "
+            "listen on 127.0.0.1, or give LOCO_CLUSTER_CA; nothing was started"
+        )
+    try:
+        token = keep_token(token_file)
+    except OSError as error:
+        raise click.UsageError(f"token file {token_file} can't be written: {error}; nothing was started") from error
+    return LocalDoor(store, token, token_file=token_file, instances=instances)
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import select
 import signal
 import subprocess
@@ -42,6 +43,14 @@ class Api:
         finally:
             connection.close()
 
+    def post(self, path, *, token=None, body=None, headers=None):
+        """Return the answer to a POST; body: JSON, or bytes as they are."""
+        made = {"Authorization": f"Bearer {token}"} if token else {}
+        if body is not None and not isinstance(body, bytes):
+            made["Content-Type"] = "application/json"
+            body = json.dumps(body).encode()
+        return self.ask(path, method="POST", headers={**made, **(headers or {})}, body=body)
+
     def wait_for(self, path, status, *, seconds=10):
         """Return the first answer with this status."""
         deadline = time.monotonic() + seconds
@@ -58,10 +67,11 @@ class Api:
 
 
 @contextmanager
-def an_api(store, *, host="127.0.0.1"):
-    """Yield an API that listens, on a port that the kernel chose."""
+def an_api(store, *, host="127.0.0.1", **settings):
+    """Yield an API that listens, on a port that the kernel chose; settings: of its environment."""
     process = subprocess.Popen(
         [sys.executable, "-m", "api", "--store", store, "--listen", f"{host}:0"],
+        env={**os.environ, **settings},
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
         text=True,

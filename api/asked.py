@@ -1,0 +1,150 @@
+"""What a caller asks to be done: the two POST routes, from body to answer; who may ask is the door's business."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Protocol
+
+import msgspec
+
+from api.answer import JSON, Answer, json_answer
+from api.fleet import Fleet
+from api.problem import Problem, ProblemReason, echo, forbidden, not_found, unavailable
+from jobs.health.model import Instance
+
+# What waitress takes of a body too; api.server has it from here.
+MAX_BODY_BYTES = 4 * 1024
+
+
+class Door(Protocol):
+    """Where a caller is let in and what is asked becomes a Job or a process.
+
+    Every method raises Problem.
+    """
+
+    def admit(self, environ: Mapping[str, Any]) -> str:
+        """Return the caller's token; what it is good for shows when it is used."""
+
+    def recover(self, token: str, instance: Instance, *, is_forced: bool) -> str:
+        """Start one recovery; return the name of its Job."""
+
+    def refresh(self, token: str) -> str:
+        """Start one look at the inventory; return the name of its Job."""
+
+
+class ClosedDoor:
+    """The door of an API that was given no way to start anything."""
+
+    def admit(self, environ: Mapping[str, Any]) -> str:  # noqa: ARG002 - the door's signature
+        """Let nobody in."""
+        raise forbidden(
+            ProblemReason.ASKING_IS_OFF,
+            "this API only reads: it was given neither LOCO_CLUSTER_CA nor LOCO_TOKEN_FILE; nothing was started",
+        )
+
+    def recover(self, token: str, instance: Instance, *, is_forced: bool) -> str:
+        """Start nothing."""
+        raise NotImplementedError
+
+    def refresh(self, token: str) -> str:
+        """Start nothing."""
+        raise NotImplementedError
+
+
+class Wish(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a recovery that is asked for. forceRecovery: skip the cool-down and the wait for people."""
+
+    forceRecovery: bool = False  # noqa: N815 - the seed's name
+
+
+class _Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One POST as its route sees it. id: the path's variable part."""
+
+    fleet: Fleet
+    door: Door
+    id: str
+    environ: Mapping[str, Any]
+
+    def body(self, kind: type[msgspec.Struct]) -> Any:  # noqa: ANN401 - of the kind
+        """Return the body, the defaults for none. Raises: Problem."""
+        text = self.environ["wsgi.input"].read(MAX_BODY_BYTES + 1) if self.environ.get("CONTENT_LENGTH") else b""
+        if not text:
+            return kind()
+        _check_type(self.environ.get("CONTENT_TYPE", ""))
+        return _decode(text, kind)
+
+    @property
+    def instance(self) -> Instance:
+        """Return the instance that the path names. Raises: Problem."""
+        if self.fleet.snapshot is None:
+            raise unavailable(ProblemReason.STORE_UNREADABLE, self.fleet.problem)
+        standing = self.fleet.standings.get(self.id)
+        if standing is None:
+            raise not_found(
+                ProblemReason.UNKNOWN_INSTANCE, f"no instance is called {echo(self.id)}; nothing was started"
+            )
+        return standing.instance
+
+
+def recover(asked: Asked) -> Answer:
+    """Start one recovery of one instance; whether it may act is decided by the ledger, as for every other."""
+    token = asked.door.admit(asked.environ)
+    wish: Wish = asked.body(Wish)
+    instance = asked.instance
+    job = asked.door.recover(token, instance, is_forced=wish.forceRecovery)
+    return json_answer(
+        {
+            "message": f"Recovery of {instance.public_id} was asked for; {job} does the next act or says why not.",
+            "failureType": asked.fleet.standings[asked.id].failure_class,
+            "forceRecovery": wish.forceRecovery,
+            "instanceId": instance.public_id,
+            "job": job,
+        },
+        status=HTTPStatus.ACCEPTED,
+    )
+
+
+def refresh(asked: Asked) -> Answer:
+    """Start one look at the inventory."""
+    token = asked.door.admit(asked.environ)
+    asked.body(_Nothing)
+    job = asked.door.refresh(token)
+    return json_answer(
+        {"message": f"A look at the inventory was asked for; {job} does it.", "job": job}, status=HTTPStatus.ACCEPTED
+    )
+
+
+def _check_type(content_type: str) -> None:
+    """Raise Problem (415) for a body that doesn't say it is JSON."""
+    if content_type.partition(";")[0].strip().lower() != JSON:
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            ProblemReason.UNSUPPORTED_MEDIA_TYPE,
+            f"Content-Type is {echo(content_type)}, {JSON} is needed; nothing was started",
+            headers=(("Accept-Post", JSON),),
+        )
+
+
+def _decode(text: bytes, kind: type[msgspec.Struct]) -> msgspec.Struct:
+    """Return the body's value.
+
+    Raises: Problem (400), which names a field that isn't known.
+    """
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        known = ", ".join(kind.__struct_fields__) or "none"
+        why = echo(re.sub(r"[\x00-\x1f\x7f]", "?", str(error)))[1:-1]
+        raise Problem(
+            HTTPStatus.BAD_REQUEST,
+            ProblemReason.BAD_BODY,
+            f"the body can't be taken: {why}; a JSON object is, its fields: {known}; nothing was started",
+        ) from None
