@@ -45,8 +45,7 @@ def _selector(context: click.Context, parameter: click.Parameter, line: str) -> 
     return line.strip()
 
 
-@click.command(short_help="Keep the inventory up to date.")
-@click.option(
+namespaces_option = click.option(
     "--namespaces",
     envvar="LOCO_NAMESPACES",
     show_envvar=True,
@@ -54,7 +53,8 @@ def _selector(context: click.Context, parameter: click.Parameter, line: str) -> 
     callback=_namespaces,
     help="Namespaces whose pods are the instances, comma-separated; without one the instances file is.",
 )
-@click.option(
+
+selector_option = click.option(
     "--selector",
     envvar="LOCO_SELECTOR",
     show_envvar=True,
@@ -62,6 +62,11 @@ def _selector(context: click.Context, parameter: click.Parameter, line: str) -> 
     callback=_selector,
     help=f"Label selector of the pods; {DEFAULT_SELECTOR} without it.",
 )
+
+
+@click.command(short_help="Keep the inventory up to date.")
+@namespaces_option
+@selector_option
 @click.option(
     "--node-facts/--no-node-facts",
     envvar="LOCO_NODE_FACTS",
