@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from jobs.health.model import Instance, Pod
 from jobs.health.pods import is_opted_out
-from jobs.health.recovery import Attempt, AttemptOutcome, Hold
+from jobs.health.recovery import Action, Attempt, AttemptOutcome, Hold
 from jobs.health.remedies import CUTTING
 from jobs.means import Means, Pace, Patience
 from jobs.probe.verify import Look
@@ -40,7 +40,7 @@ class Fence:
         Raises: ClusterError when switches or pod can't be read; then nothing may be done.
         """
         now = self._pace.clock.monotonic
-        users_until = now() + self._patience.users_seconds
+        users_until = now() + self._patience.users_seconds(attempt)
         needed = self._patience.act_seconds + self._patience.verify_seconds(attempt.action) + _REST_SECONDS
         while not self._pace.is_leaving():
             found = self._check(attempt)
@@ -65,12 +65,12 @@ class Fence:
         look = self._means.eyes.look(instance)
         if attempt.codes and look.report and look.faults.isdisjoint(attempt.codes):
             return Ending(AttemptOutcome.SUPERSEDED, f"{', '.join(attempt.codes)} is gone")
-        return Standing(instance, look)
+        return _unable(attempt, look) or Standing(instance, look)
 
     @staticmethod
     def _would_cut(attempt: Attempt, look: Look) -> bool:
         """Tell whether the act would cut somebody off; where nobody can tell who is there, it would."""
-        return attempt.action in CUTTING and not attempt.is_forced and look.sessions != 0
+        return attempt.action in CUTTING and not attempt.is_forced and look.people != 0
 
 
 def stood_down(hold: Hold, detail: str) -> Ending:
@@ -106,7 +106,20 @@ def _unwanted(pod: Pod | None, now_ms: int) -> Ending | None:
     return None
 
 
+def _unable(attempt: Attempt, look: Look) -> Ending | None:
+    """Return why the agent would refuse the act, as its report says already: then no budget is spent on asking."""
+    if attempt.action is Action.DELETE_POD or look.report is None:
+        return None
+    actions = look.report.actions
+    if actions is None:
+        return stood_down(Hold.NO_KEY, "the agent's report says nothing of acts")
+    if actions.error:
+        return stood_down(Hold.NO_KEY, f"the agent does no acts: {actions.error}")
+    why = actions.cannot.get(attempt.action)
+    return Ending(AttemptOutcome.REFUSED, f"the agent can't do it here: {why}") if why else None
+
+
 def _users(look: Look) -> str:
-    if look.sessions is None:
+    if look.people is None:
         return "nobody can tell whether somebody is connected"
-    return f"{look.sessions} connected"
+    return f"{look.people} connected"

@@ -82,12 +82,12 @@ class Patience:
     """How long what may take.
 
     total_seconds: for everything; below the Job's activeDeadlineSeconds of 300, so that an attempt ends by itself.
-    users_seconds: for how long people who are connected still hold up an act that would cut them off.
+    users_seconds: for how long people who are connected still hold up this attempt's act, if it would cut them off.
     verify_seconds: after the act, until the instance must be well. look_seconds: between two looks.
     """
 
     total_seconds: float = 240.0
-    users_seconds: float = 300.0
+    users_seconds: Callable[[Attempt], float] = lambda _: 300.0
     act_seconds: float = 20.0
     verify_seconds: Callable[[Action], float] = lambda _: 60.0
     # chosen: the agent's rounds are 3 s apart; looking a little more often misses none.

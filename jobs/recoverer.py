@@ -16,7 +16,7 @@ from jobs.fence import Fence, Standing, stood_down
 from jobs.health.model import Instance
 from jobs.health.recovery import Action, Attempt, AttemptOutcome, Hold
 from jobs.means import Means, Pace, Patience
-from jobs.probe.actions import ActOrder, Challenge, Done, Refused, Silent
+from jobs.probe.actions import NO_KEY, ActOrder, Challenge, Done, Refused, Silent
 from jobs.probe.verify import Look, Verification
 from jobs.store import ledger
 from jobs.store.asked import ask_tick
@@ -26,6 +26,17 @@ from jobs.store.ledger import Ending
 logger = logging.getLogger(__name__)
 
 _HELPED = frozenset({AttemptOutcome.HEALED, AttemptOutcome.SUPERSEDED, AttemptOutcome.STOOD_DOWN})
+
+# What an agent says of now and not of here, see agent.actions.door.
+_NOT_NOW = {
+    NO_KEY: Hold.NO_KEY,
+    "acts-off": Hold.NO_KEY,
+    "busy": Hold.ATTEMPT_RUNNING,
+    "quota-spent": Hold.BUDGET_SPENT,
+    "challenge-expired": Hold.COOL_DOWN,
+    "challenge-unknown": Hold.IDENTITY_UNPROVEN,
+    "challenge-used": Hold.IDENTITY_UNPROVEN,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +137,7 @@ class Recoverer:
         if isinstance(answer, Silent):
             return Ending(AttemptOutcome.REFUSED, f"the agent can't be asked: {answer.detail}")
         if isinstance(answer, Refused):
-            return Ending(AttemptOutcome.REFUSED, answer.detail)
+            return _refused(answer)
         if attempt.uid is not None and answer.pod_uid != attempt.uid:
             there = answer.pod_uid or "no uid"
             return stood_down(Hold.IDENTITY_UNPROVEN, f"the agent says {there}, the pod's uid is {attempt.uid}")
@@ -145,7 +156,7 @@ class Recoverer:
         )
         answer = self._means.agent.act(instance, order, challenge)
         if isinstance(answer, Refused):
-            return Ending(AttemptOutcome.REFUSED, answer.detail)
+            return _refused(answer)
         if isinstance(answer, Silent) and not answer.has_reached:
             return Ending(AttemptOutcome.REFUSED, f"the agent can't be asked: {answer.detail}")
         return answer
@@ -189,6 +200,14 @@ class Recoverer:
         except ClusterError as error:
             logger.warning("the pod can't be read", extra={"problem": str(error)})
             return known
+
+
+def _refused(answer: Refused) -> Ending:
+    """Return what an agent's no means: not here at all, or only not now."""
+    if answer.code == "other-pod":
+        return Ending(AttemptOutcome.SUPERSEDED, answer.detail)
+    hold = _NOT_NOW.get(answer.code)
+    return stood_down(hold, answer.detail) if hold else Ending(AttemptOutcome.REFUSED, answer.detail)
 
 
 def _said(done: Done | Silent) -> str:

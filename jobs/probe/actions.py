@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -31,6 +32,9 @@ _GRACE_SECONDS = 3.0
 MAX_ANSWER_BYTES = 64 * 1024
 
 _MAX_DETAIL_CHARACTERS = 300
+
+NO_KEY = "no-key"
+"""Code of a refusal of our own: without a key there is nothing to ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +128,21 @@ class AgentCalls:
             return Refused(answer.status, "", f"the agent answered no challenge: {_clause(str(error))}")
         return Challenge(said.challenge, said.pod_uid or "")
 
-    def act(self, instance: Instance, order: ActOrder, challenge: Challenge, key: bytes) -> Done | Refused | Silent:
-        """Have one act done, once."""
+    def act(
+        self, instance: Instance, order: ActOrder, challenge: Challenge, keys: Sequence[bytes]
+    ) -> Done | Refused | Silent:
+        """Have one act done, once. keys: the newest first; an agent that doesn't know it yet may know the one before.
+
+        An agent that calls a signature bad has done nothing, and its challenge is still good.
+        """
+        answer: Done | Refused | Silent = Refused(0, NO_KEY, "there is no key to sign with")
+        for key in keys:
+            answer = self._act(instance, order, challenge, key)
+            if not isinstance(answer, Refused) or answer.code != "bad-signature":
+                break
+        return answer
+
+    def _act(self, instance: Instance, order: ActOrder, challenge: Challenge, key: bytes) -> Done | Refused | Silent:
         path = f"actions/{order.action}"
         body = msgspec.json.encode(
             {

@@ -85,7 +85,7 @@ def watched_of(connection: sqlite3.Connection, instance: Instance, policy: Polic
     """Return what the collector knows of an instance, as its last tick left it in the store."""
     with reading(connection):
         last = reader.latest(connection).get(instance.key)
-        ticks = reader.recent(connection, HISTORY_TICKS).get(instance.key, [])
+        ticks = reader.recent(connection, HISTORY_TICKS, only=instance.key).get(instance.key, [])
         incident = reader.open_incidents(connection).get(instance.key)
     watched = Watched(instance, incident=incident)
     if last is None:

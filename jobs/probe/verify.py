@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from agent.report import HealthReport
 from jobs.health.model import Assessment, FailureClass, Instance
+from jobs.health.people import connected
 from jobs.health.recovery import Action, Attempt, AttemptOutcome
 from jobs.health.rules import BY_CODE, FAULTS, WEIGHT
 
@@ -48,9 +49,9 @@ class Look:
         return FAULTS.intersection([*(one.code for one in self.assessment.reasons), *self.assessment.suspected])
 
     @property
-    def sessions(self) -> int | None:
+    def people(self) -> int | None:
         """Return how many people are connected, None where nobody can tell."""
-        return self.report.sessions.count if self.report and self.report.sessions else None
+        return connected(self.report)
 
     @property
     def round(self) -> tuple[str, int] | None:
@@ -63,7 +64,7 @@ class Verification:
     """What the looks after an act add up to. before: the last look before it. acted_at_seconds: when it was done."""
 
     def __init__(self, attempt: Attempt, before: Look, *, acted_at_seconds: float) -> None:
-        self.lost = SessionLoss(before.sessions, acted_at_seconds)
+        self.lost = SessionLoss(before.people, acted_at_seconds)
         self._attempt = attempt
         self._before = before
         self._acted_at = acted_at_seconds
@@ -77,7 +78,7 @@ class Verification:
 
     def see(self, look: Look) -> bool:
         """Take one look; returns whether the instance is well now."""
-        self.lost.see(look.sessions, look.at_seconds)
+        self.lost.see(look.people, look.at_seconds)
         wrong = self._wrong_at(look)
         self._wrong = [*self._wrong[1 - WORSE_LOOKS :], wrong]
         self._missing = self._missing_at(look, wrong)

@@ -114,12 +114,17 @@ def latest(connection: sqlite3.Connection) -> dict[InstanceKey, Latest]:
     return {InstanceKey(row[0]): _latest(row) for row in rows}
 
 
-def recent(connection: sqlite3.Connection, count: int) -> dict[InstanceKey, list[StoredTick]]:
-    """Return each instance's part of the last `count` ticks, oldest first; a History is rebuilt from it."""
+def recent(
+    connection: sqlite3.Connection, count: int, *, only: InstanceKey | None = None
+) -> dict[InstanceKey, list[StoredTick]]:
+    """Return each instance's part of the last `count` ticks, oldest first; a History is rebuilt from it.
+
+    only: the key of the one that is wanted, None for all.
+    """
     rows = connection.execute(
         "SELECT key, tick, received_at_ms, outcome, verdict, codes, body FROM reports"
-        " WHERE tick > (SELECT max(tick) FROM reports) - ? ORDER BY tick",
-        (count,),
+        " WHERE tick > (SELECT max(tick) FROM reports) - ?1 AND (?2 IS NULL OR key = ?2) ORDER BY tick",
+        (count, only),
     )
     found: dict[InstanceKey, list[StoredTick]] = {}
     for key, tick, received_at_ms, outcome, verdict, codes, body in rows:
