@@ -34,6 +34,9 @@ KNOWN = frozenset(
         # agent decoy
         "LOCO_DECOY_DIR",
         # jobs
+        "LOCO_ALLOW_DELETE_POD",
+        "LOCO_CONTROL",
+        "LOCO_DRY_RUN",
         "LOCO_INSTANCES",
         "LOCO_JOB_NAME",
         "LOCO_NAMESPACES",

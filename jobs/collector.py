@@ -1,4 +1,4 @@
-"""The rounds of `collect`: probe every instance, classify what was seen, write it down.
+"""The rounds of `collect`: probe every instance, classify what was seen, plan what is to be done, write it down.
 
 A numbered tick takes the reports that come at once. What is late joins the same tick at a connectivity beat after it,
 so that one hung agent holds up nobody; so does an instance that was discovered meanwhile.
@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from jobs.clock import Clock
+from jobs.health.causes import is_common
 from jobs.health.classify import recall
 from jobs.health.history import HISTORY_TICKS
+from jobs.health.incident import Incident
 from jobs.health.model import Connectivity, ConnectivityOutcome, InstanceKey, ProbeOutcome, ProbeResult
 from jobs.health.pods import reason_not_to_ask
-from jobs.health.policy import Policy
 from jobs.health.watched import Watched, follow, see_connectivity, see_probe
+from jobs.planner import Recovery, plan_fleet
 from jobs.probe.answers import MAX_DETAIL_CHARACTERS, probe_result, report_request
 from jobs.probe.reports import Fetcher
 from jobs.probe.screens import Pictures
@@ -53,20 +56,22 @@ class _Seen:
 
 
 class Collector:
-    """The rounds of `collect`. clock: Unix milliseconds."""
+    """The rounds of `collect`."""
 
     name = "collect"
     beats = (REPORTS, CONNECTIVITY)
 
     _connection: sqlite3.Connection
 
-    def __init__(self, policy: Policy, *, clock: Callable[[], int]) -> None:
-        self._policy = policy
+    def __init__(self, recovery: Recovery, *, clock: Clock) -> None:
+        self._recovery = recovery
+        self._policy = recovery.leave.policy
         self._clock = clock
-        self._fetcher = Fetcher(clock=clock)
-        self._prober = VncProber(clock=clock)
+        self._fetcher = Fetcher(clock=clock.wall_ms)
+        self._prober = VncProber(clock=clock.wall_ms)
         self._pictures = Pictures({})
         self._fleet: dict[InstanceKey, Watched] = {}
+        self._brakes: dict[InstanceKey, Incident] = {}
         self._revision = 0
 
     def close(self) -> None:
@@ -88,6 +93,7 @@ class Collector:
             kept = fleet.pictures(connection)
             instances = reader.inventory(connection)
         self._pictures = Pictures({key: picture.hash for key, picture in kept.items()})
+        self._brakes = {key: incident for key, incident in incidents.items() if is_common(key)}
         self._fleet = {}
         for instance in instances:
             watched, last = Watched(instance, incident=incidents.get(instance.key)), latest.get(instance.key)
@@ -157,7 +163,7 @@ class Collector:
 
     def _ask(self, tick: int, fleet: Iterable[Watched], seen: _Seen) -> None:
         """Ask those that may be asked; of the others Kubernetes alone has something to say."""
-        now_ms = self._clock()
+        now_ms = self._clock.wall_ms()
         for watched in fleet:
             reason = reason_not_to_ask(watched.instance, now_ms)
             if reason:
@@ -188,7 +194,7 @@ class Collector:
 
     def _shake_hands(self) -> dict[InstanceKey, Connectivity]:
         """Probe the VNC servers that may be dialled; say of the others why not."""
-        now_ms = self._clock()
+        now_ms = self._clock.wall_ms()
         said: dict[InstanceKey, Connectivity] = {}
         dialled: dict[InstanceKey, tuple[str, int]] = {}
         for key, watched in self._fleet.items():
@@ -213,9 +219,13 @@ class Collector:
             record_connectivity(connection, tick, seen.moved)
         for key, screen in seen.screens.items():
             record_screen(connection, key, screen)
+        self._fleet.update(seen.watched)
+        if seen.rows:
+            self._brakes = plan_fleet(
+                connection, self._recovery, self._fleet, self._brakes, tick=tick, now=self._clock.moment()
+            )
         if is_alone:
             self._revision = reader.revision(connection)
-        self._fleet.update(seen.watched)
         for row in seen.rows:
             _log_change(row)
 

@@ -1,4 +1,4 @@
-"""`python -m jobs collect`: probe every instance, classify what was seen, keep it."""
+"""`python -m jobs collect`: probe every instance, classify what was seen, plan what is to be done, keep it all."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import closing
 import click
 
 from jobs.collector import Collector
-from jobs.commands.options import policy_option, window_options
-from jobs.health.policy import Policy
+from jobs.commands.options import recovery_options, window_options
+from jobs.planner import Recovery
 from jobs.schedule import WindowSettings
 from jobs.window import run_window
 
@@ -17,16 +17,16 @@ from jobs.window import run_window
 _FILES = 8192
 
 
-@click.command(short_help="Collect and classify the instances' health.")
-@policy_option
+@click.command(short_help="Collect and classify the instances' health; plan recovery.")
+@recovery_options
 @window_options
-def collect(*, policy: Policy, settings: WindowSettings) -> int:
-    """Fetch every instance's report each 15 s, shake hands with its VNC server each 5 s, and keep the verdicts.
+def collect(*, recovery: Recovery, settings: WindowSettings) -> int:
+    """Fetch every instance's report each 15 s, shake hands with its VNC server each 5 s, keep verdicts and plans.
 
     Example: python -m jobs collect --store loco.db --window 300
     """
     _allow_many_files()
-    with closing(Collector(policy, clock=settings.clock.wall_ms)) as collector:
+    with closing(Collector(recovery, clock=settings.clock)) as collector:
         return run_window(collector, settings)
 
 

@@ -12,6 +12,8 @@ from agent.commandline import log_level_option, start_logging
 from jobs.errors import ConfigError
 from jobs.health.policy import Policy
 from jobs.health.policyfile import parse_policy
+from jobs.health.situation import Leave
+from jobs.planner import Recovery
 from jobs.schedule import WindowSettings, window_seconds
 
 store_option = click.option(
@@ -77,6 +79,23 @@ delete_pod_option = click.option(
     show_envvar=True,
     help="Have the rung delete-pod, which needs a right of its own.",
 )
+
+
+def recovery_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command --policy, --control, --dry-run and --allow-delete-pod, handed on as `recovery`."""
+
+    @policy_option
+    @control_option
+    @dry_run_option
+    @delete_pod_option
+    @functools.wraps(command)
+    def with_recovery(
+        *, policy: Policy, control: Path | None, is_dry_run: bool, may_delete_pod: bool, **options: object
+    ) -> int:
+        leave = Leave(policy, may_delete_pod=may_delete_pod, is_dry_run=is_dry_run)
+        return command(recovery=Recovery(leave, control), **options)
+
+    return with_recovery
 
 
 def window_options(command: Callable[..., int]) -> Callable[..., int]:

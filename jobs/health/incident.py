@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from jobs.health.history import History, Observation
+from jobs.health.history import History
 from jobs.health.model import Assessment, FailureClass, InstanceKey, Reason, Verdict
 from jobs.health.policy import Policy
 from jobs.health.rules import BADNESS, FAULTS
@@ -27,6 +27,7 @@ class Incident:
     id: the same for the same key and opening, whoever computes it. opened_*: the first bad tick of those that opened
     it. failure_class: of the latest bad tick that told one. verdict: the worst so far. codes: all so far, sorted.
     reasons: those of the tick that opened it, with their evidence. last_bad_tick: as of the latest change.
+    members: instances with open incidents of their own that this one explains; only `jobs.health.brake` makes such.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Incident:
     reasons: tuple[Reason, ...]
     last_bad_tick: int
     closed_at_ms: int | None = None
+    members: tuple[InstanceKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def _opened(history: History, assessment: Assessment, tick: int, policy: Policy)
     if len(bad) < policy.incident_open_ticks or bad[-1].tick != tick:
         return None
     incident = Incident(
-        id=_id_of(assessment.key, bad[0]),
+        id=incident_id(assessment.key, tick=bad[0].tick, at_ms=bad[0].received_at_ms),
         key=assessment.key,
         opened_at_ms=bad[0].received_at_ms,
         opened_tick=bad[0].tick,
@@ -124,7 +126,10 @@ def _later(before: FailureClass, now: FailureClass) -> FailureClass:
     return before if now is FailureClass.NONE else now
 
 
-def _id_of(key: InstanceKey, first: Observation) -> str:
-    """Return a name that every run makes alike, and that no other incident of the store has."""
-    text = f"{key} {first.tick} {first.received_at_ms}"
+def incident_id(key: InstanceKey, *, tick: int, at_ms: int) -> str:
+    """Return a name that every run makes alike, and that no other incident of the store has.
+
+    tick, at_ms: of its opening.
+    """
+    text = f"{key} {tick} {at_ms}"
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()

@@ -90,10 +90,11 @@ class Plan:
     action: the next rung, None where there is none. hold: None when it is due. detail: one clause for people.
     until_ms: wall-clock label of the earliest change of mind, None where no clock decides.
     uid, restarts: the pod that the plan is about. codes: the faults that it answers, worst first.
-    is_cutting: the act ends a person's session.
+    is_cutting: the act ends a person's session. wanted_ms: witnessed time since which only people stand in its way.
+    incident: None where a person asks and none is open. decided_at_ms: since when a plan that isn't due says the same.
     """
 
-    incident: str
+    incident: str | None
     key: InstanceKey
     decided_at_ms: int
     action: Action | None
@@ -104,6 +105,7 @@ class Plan:
     restarts: int | None = None
     codes: tuple[str, ...] = ()
     is_cutting: bool = False
+    wanted_ms: int | None = None
 
     @property
     def is_due(self) -> bool:

@@ -90,6 +90,13 @@ def record_tick(connection: sqlite3.Connection, tick: int, rows: Sequence[TickRo
         bump_revision(connection)
 
 
+def record_brakes(connection: sqlite3.Connection, brakes: Iterable[Incident]) -> None:
+    """Write incidents of several instances as they are now; they have no pod that an Event could be about."""
+    for incident in brakes:
+        _write_incident(connection, incident)
+        bump_revision(connection)
+
+
 def record_connectivity(connection: sqlite3.Connection, tick: int, rows: Sequence[TickRow]) -> None:
     """Write what moved between two ticks: assessments and changes, neither raw reports nor minutes nor incidents.
 

@@ -1,15 +1,17 @@
 """A collector whose rounds a test makes, and agents for it to ask."""
 
-import time
 from contextlib import ExitStack, closing, contextmanager
 
 from full_report import a_full_report
 from servers import http, read_request, serving
 
 from agent.report import encode
+from jobs.clock import Clock
 from jobs.collector import CONNECTIVITY, REPORTS, Collector
 from jobs.health.model import Instance, InstanceKey
 from jobs.health.policy import Policy
+from jobs.health.situation import Leave
+from jobs.planner import Recovery
 from jobs.store import reader
 from jobs.store.connection import open_store, transaction
 from jobs.store.writer import record_inventory
@@ -18,10 +20,10 @@ from jobs.store.writer import record_inventory
 class Rounds:
     """Makes the rounds of one collector as a window would, one after the other."""
 
-    def __init__(self, connection):
+    def __init__(self, connection, policy=None):
         self.connection = connection
         self.tick = 0
-        self.collector = Collector(Policy(), clock=lambda: time.time_ns() // 1_000_000)
+        self.collector = Collector(Recovery(Leave(policy or Policy())), clock=Clock())
         self.collector.resume(connection)
 
     def discover(self, *instances):

@@ -1,0 +1,59 @@
+"""What several instances may have in common that made them ill at once; pure.
+
+A bridge or a StatefulSet is no cause of its own here: each instance has its own bridge inside its pod, and one
+StatefulSet is mostly the whole fleet, whose change is seen as a new image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from jobs.health.model import Instance, InstanceKey
+
+Cause = InstanceKey
+"""`common/node/NAME` or `common/image/NAME`: with two slashes and more, so it is nobody's instance key."""
+
+FLEET = InstanceKey("common/fleet/brake")
+"""The key of the incident that stands for a fleet which is ill without a common cause."""
+
+_PREFIX = "common/"
+
+
+def is_common(key: InstanceKey) -> bool:
+    """Tell whether a key is that of an incident of several instances."""
+    return key.startswith(_PREFIX) and key.count("/") > 1
+
+
+def name_of(cause: Cause) -> str:
+    """Return `node NAME` or `image NAME`."""
+    return cause.removeprefix(_PREFIX).replace("/", " ", 1)
+
+
+def new_images(instances: Iterable[Instance], *, at_ms: int, seconds: float) -> frozenset[str]:
+    """Return the images that no pod has run for longer than `seconds`; where it isn't known for how long, it has."""
+    oldest_ms: dict[str, int] = {}
+    for pod in (instance.pod for instance in instances):
+        for image in pod.images if pod else ():
+            since_ms = pod.since_ms if pod and pod.since_ms is not None else 0
+            oldest_ms[image] = min(since_ms, oldest_ms.get(image, since_ms))
+    return frozenset(image for image, since_ms in oldest_ms.items() if at_ms - since_ms <= seconds * 1000)
+
+
+def causes_of(instance: Instance, images: frozenset[str]) -> tuple[Cause, ...]:
+    """Return what may be the cause of an instance's illness, its node first. images: the new ones."""
+    pod = instance.pod
+    if pod is None:
+        return ()
+    node = [InstanceKey(f"{_PREFIX}node/{pod.node}")] if pod.node else []
+    return (*node, *(InstanceKey(f"{_PREFIX}image/{image}") for image in sorted(set(pod.images) & images)))
+
+
+def within(onsets_ms: Mapping[InstanceKey, int], *, count: int, seconds: float) -> tuple[InstanceKey, ...]:
+    """Return the first `count` or more that fell ill within `seconds` of each other, in the order in which they did."""
+    ordered = sorted(onsets_ms, key=lambda key: (onsets_ms[key], key))
+    for place, first in enumerate(ordered):
+        until_ms = onsets_ms[first] + seconds * 1000
+        together = [key for key in ordered[place:] if onsets_ms[key] <= until_ms]
+        if len(together) >= count:
+            return tuple(together)
+    return ()

@@ -1,0 +1,184 @@
+"""Plans out of the store: of the whole fleet at a tick of `collect`, and of one instance for a run on demand."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.health.brake import Fleet, Illness, advance_brakes, after, brake_on
+from jobs.health.causes import is_common
+from jobs.health.incident import Incident, IncidentChange, is_bad
+from jobs.health.model import InstanceKey, ProbeOutcome
+from jobs.health.plan import plan_recovery
+from jobs.health.recovery import Plan
+from jobs.health.situation import Leave, Situation, Wish
+from jobs.health.staleness import is_stale
+from jobs.health.watched import Watched
+from jobs.store import ledger, reader
+from jobs.store.ledger import Moment
+from jobs.store.plans import put_plans, read_plans
+from jobs.store.writer import record_brakes
+from jobs.switches import stop_in
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What a command was told of recovery. control: folder of the fleet's switches, None where there is none."""
+
+    leave: Leave
+    control: Path | None = None
+
+
+def plan_fleet(
+    connection: sqlite3.Connection,
+    recovery: Recovery,
+    fleet: Mapping[InstanceKey, Watched],
+    brakes: Mapping[InstanceKey, Incident],
+    *,
+    tick: int,
+    now: Moment,
+) -> dict[InstanceKey, Incident]:
+    """Write the plan of each open incident, inside the caller's transaction; returns the brakes that are on now.
+
+    brakes: those of the tick before. tick: the one whose looks count.
+    """
+    witnessed_ms = ledger.witness(connection, now)
+    bounds = recovery.leave.policy.recovery
+    seen = Fleet(
+        instances={key: watched.instance for key, watched in fleet.items()},
+        ill={key: illness for key, watched in fleet.items() if (illness := _illness(watched))},
+        tick=tick,
+        at_ms=now.wall_ms,
+    )
+    changes = advance_brakes(brakes, seen, bounds)
+    record_brakes(connection, [change.incident for change in changes])
+    _log(brakes, changes)
+    brakes = after(brakes, changes)
+    before = read_plans(connection)
+    stop = stop_in(recovery.control, now.wall_ms)
+    put_plans(
+        connection,
+        [
+            plan_recovery(
+                Situation(
+                    instance=watched.instance,
+                    assessment=watched.assessment if watched.tick == tick else None,
+                    report=watched.probe.report if watched.probe and watched.tick == tick else None,
+                    incident=watched.incident.id,
+                    attempts=tuple(ledger.of_incident(connection, watched.incident.id)),
+                    refusal=ledger.refusal(connection, key, bounds.limits, witnessed_ms=witnessed_ms, is_forced=False),
+                    leave=recovery.leave,
+                    stop=stop,
+                    brake=brake_on(key, brakes),
+                    before=before.get(key),
+                    now_ms=now.wall_ms,
+                    witnessed_ms=witnessed_ms,
+                )
+            )
+            for key, watched in fleet.items()
+            if watched.incident
+        ],
+    )
+    return brakes
+
+
+def plan_one(
+    connection: sqlite3.Connection, recovery: Recovery, key: InstanceKey, *, now: Moment, wish: Wish | None = None
+) -> Plan | None:
+    """Return the plan for one instance, as it stands in the store now; None when the inventory doesn't have it.
+
+    wish: what a person asks for; None plans as `collect` does. Runs inside the caller's transaction: it moves the
+    ledger's clock.
+    """
+    instance = next((one for one in reader.inventory(connection) if one.key == key), None)
+    if instance is None:
+        return None
+    witnessed_ms = ledger.witness(connection, now)
+    incidents = reader.open_incidents(connection)
+    incident = incidents.get(key)
+    latest = reader.latest(connection).get(key)
+    is_fresh = latest is not None and not is_stale(latest.assessment.observed_at_ms, now.wall_ms)
+    has_report = latest is not None and is_fresh and latest.outcome is ProbeOutcome.OK
+    return plan_recovery(
+        Situation(
+            instance=instance,
+            assessment=latest.assessment if latest and is_fresh else None,
+            report=reader.report_of(latest.report) if latest and latest.report and has_report else None,
+            incident=incident.id if incident else None,
+            attempts=tuple(ledger.of_incident(connection, incident.id)) if incident else (),
+            refusal=ledger.refusal(
+                connection,
+                key,
+                recovery.leave.policy.recovery.limits,
+                witnessed_ms=witnessed_ms,
+                is_forced=wish is not None and wish.is_forced,
+            ),
+            leave=recovery.leave,
+            stop=stop_in(recovery.control, now.wall_ms),
+            brake=brake_on(key, {key: one for key, one in incidents.items() if is_common(key)}),
+            before=read_plans(connection).get(key),
+            now_ms=now.wall_ms,
+            witnessed_ms=witnessed_ms,
+            wish=wish,
+        )
+    )
+
+
+def user_wait_left_seconds(
+    connection: sqlite3.Connection, recovery: Recovery, key: InstanceKey, *, now: Moment
+) -> float:
+    """Return how long an act that would cut people off still waits for them, as its plan in the store says.
+
+    Runs inside the caller's transaction: it moves the ledger's clock.
+    """
+    wait_seconds = recovery.leave.policy.recovery.user_wait_seconds
+    plan = read_plans(connection).get(key)
+    if plan is None or plan.wanted_ms is None:
+        return wait_seconds
+    return max(0.0, wait_seconds - (ledger.witness(connection, now) - plan.wanted_ms) / 1000)
+
+
+def _illness(watched: Watched) -> Illness | None:
+    """Return how an instance counts for the brakes, None where it is well."""
+    last = watched.history.observations[-1] if watched.history.observations else None
+    is_bad_now = last is not None and is_bad(last.codes)
+    incident = watched.incident
+    if incident:
+        return Illness(
+            since_ms=incident.opened_at_ms,
+            since_tick=incident.opened_tick,
+            verdict=incident.verdict,
+            failure_class=incident.failure_class,
+            codes=incident.codes,
+            has_incident=True,
+            is_bad=is_bad_now,
+        )
+    if last is None or not is_bad_now or watched.assessment is None:
+        return None
+    return Illness(
+        since_ms=last.received_at_ms,
+        since_tick=last.tick,
+        verdict=last.verdict,
+        failure_class=watched.assessment.failure_class,
+        codes=last.codes,
+        has_incident=False,
+        is_bad=True,
+    )
+
+
+def _log(brakes: Mapping[InstanceKey, Incident], changes: Iterable[IncidentChange]) -> None:
+    """Log one line where a brake opened, closed, or holds others."""
+    for change in changes:
+        incident = change.incident
+        before = brakes.get(incident.key)
+        if before is None or before.members != incident.members or incident.closed_at_ms is not None:
+            logger.warning(
+                "brake %s",
+                change.kind.value,
+                extra={"cause": incident.key, "incident": incident.id, "members": incident.members},
+            )
