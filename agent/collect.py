@@ -97,7 +97,7 @@ class Rounds:
             Check("qemu", self._qemu.measure, Qemu, 3.0),
             Check("network", network.measure, Network, 2.0),
             Check("performance", PerformanceCheck(process).measure, Performance, 2.0),
-            Check("sessions", SessionsCheck(qmp, video.own_ports).measure, Sessions, 3.0),
+            Check("sessions", SessionsCheck(qmp, settings.vnc_address[1], video.own_ports).measure, Sessions, 3.0),
             Check("audio", audio.measure, Audio, 3.0),
             Check("screen", self.screen.measure, Screen, 6.0),
             Check("video", video.measure, Video, 8.0),

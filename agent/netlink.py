@@ -1,4 +1,4 @@
-"""What the kernel says of one network interface, asked by rtnetlink(7).
+"""What the kernel says of network interfaces, asked by rtnetlink(7).
 
 /sys/class/net shows whatever namespace was current when it was mounted; a netlink socket always answers for ours.
 """
@@ -6,20 +6,25 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
 import struct
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-# linux/netlink.h, linux/rtnetlink.h, linux/if_link.h, linux/if.h
-_NLMSG_ERROR, _RTM_GETLINK = 2, 18
-_NLM_F_REQUEST = 1
-_IFLA_IFNAME, _IFLA_MASTER, _IFLA_STATS64, _IFLA_CARRIER = 3, 10, 23, 33
-_IFF_UP = 1
+# linux/netlink.h, linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h, linux/if.h
+NLMSG_ERROR, _NLMSG_DONE = 2, 3
+NLM_F_REQUEST, _NLM_F_DUMP = 1, 0x300
+_RTM_GETLINK, _RTM_GETADDR = 18, 22
+IFLA_IFNAME, IFLA_MASTER, _IFLA_STATS64, _IFLA_CARRIER = 3, 10, 23, 33
+IFA_ADDRESS, IFA_LOCAL = 1, 2
+IFF_UP = 1
 
-_HEADER = struct.Struct("=IHHII")  # nlmsghdr
-_INFO = struct.Struct("=BxHiII")  # ifinfomsg
+HEADER = struct.Struct("=IHHII")  # nlmsghdr
+LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, type, index, flags, change
+ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index
 _ATTRIBUTE = struct.Struct("=HH")  # rtattr
 _STATS = struct.Struct("=8Q")  # the first eight of rtnl_link_stats64
 
@@ -45,29 +50,46 @@ def read_link(name: str) -> Link | None:
 
     Raises: OSError when the kernel refuses the question. Cost: one message each way, 30 us.
     """
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
-        kernel.settimeout(1.0)
-        kernel.send(_question(name))
+    question = LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + attribute(IFLA_IFNAME, name.encode() + b"\0")
+    with ask(message(_RTM_GETLINK, NLM_F_REQUEST, question)) as kernel:
         return parse_link(kernel.recv(65536))
+
+
+def read_links() -> dict[str, Link]:
+    """Return all interfaces of our network namespace by name. Raises: OSError."""
+    answers = _dump(_RTM_GETLINK, LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0))
+    return {_name(answer): link for answer in answers if (link := parse_link(answer))}
+
+
+def read_addresses(index: int) -> list[str]:
+    """Return the addresses of one interface with their prefix, as in `192.0.2.1/24`. Raises: OSError."""
+    found = []
+    for answer in _dump(_RTM_GETADDR, ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)):
+        _, prefix, _, _, of_index = ADDRESS.unpack_from(answer, HEADER.size)
+        attributes = _attributes(answer, HEADER.size + ADDRESS.size)
+        packed = attributes.get(IFA_LOCAL) or attributes.get(IFA_ADDRESS)
+        if of_index == index and packed:
+            found.append(f"{ipaddress.ip_address(packed)}/{prefix}")
+    return found
 
 
 def parse_link(answer: bytes) -> Link | None:
     """Return the interface that an RTM_NEWLINK message describes, or None for "no such device"."""
-    _, kind, _, _, _ = _HEADER.unpack_from(answer)
-    if kind == _NLMSG_ERROR:
-        (code,) = struct.unpack_from("=i", answer, _HEADER.size)
+    _, kind, _, _, _ = HEADER.unpack_from(answer)
+    if kind == NLMSG_ERROR:
+        (code,) = struct.unpack_from("=i", answer, HEADER.size)
         if -code == errno.ENODEV:
             return None
         raise OSError(-code, os.strerror(-code))
-    _, _, index, flags, _ = _INFO.unpack_from(answer, _HEADER.size)
-    attributes = _attributes(answer, _HEADER.size + _INFO.size)
+    _, _, index, flags, _ = LINK.unpack_from(answer, HEADER.size)
+    attributes = _attributes(answer, HEADER.size + LINK.size)
     stats = attributes[_IFLA_STATS64]
     rx_packets, tx_packets, _, _, rx_errors, tx_errors, rx_dropped, tx_dropped = _STATS.unpack_from(stats)
     carrier = attributes.get(_IFLA_CARRIER)
-    master = attributes.get(_IFLA_MASTER)
+    master = attributes.get(IFLA_MASTER)
     return Link(
         index=index,
-        is_up=bool(flags & _IFF_UP),
+        is_up=bool(flags & IFF_UP),
         has_carrier=None if carrier is None else bool(carrier[0]),
         master=None if master is None else int.from_bytes(master, sys.byteorder),
         rx_packets=rx_packets,
@@ -79,21 +101,53 @@ def parse_link(answer: bytes) -> Link | None:
     )
 
 
-def _question(name: str) -> bytes:
-    """Return RTM_GETLINK for one name."""
-    text = name.encode() + b"\0"
-    attribute = _ATTRIBUTE.pack(_ATTRIBUTE.size + len(text), _IFLA_IFNAME) + text + bytes(-len(text) % 4)
-    body = _INFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + attribute
-    return _HEADER.pack(_HEADER.size + len(body), _RTM_GETLINK, _NLM_F_REQUEST, 1, 0) + body
+def ask(question: bytes) -> socket.socket:
+    """Return a socket on which the kernel's answer waits. Raises: OSError."""
+    kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    try:
+        kernel.settimeout(1.0)
+        kernel.send(question)
+    except OSError:
+        kernel.close()
+        raise
+    return kernel
 
 
-def _attributes(message: bytes, start: int) -> dict[int, bytes]:
+def message(kind: int, flags: int, body: bytes) -> bytes:
+    """Return one netlink message."""
+    return HEADER.pack(HEADER.size + len(body), kind, flags, 1, 0) + body
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    """Return one attribute, padded to its alignment."""
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def _dump(kind: int, body: bytes) -> Iterator[bytes]:
+    """Yield the messages of an answer that comes in several. Raises: OSError."""
+    with ask(message(kind, NLM_F_REQUEST | _NLM_F_DUMP, body)) as kernel:
+        while True:
+            data = kernel.recv(1 << 18)
+            while data:
+                length, answer, _, _, _ = HEADER.unpack_from(data)
+                if answer == _NLMSG_DONE:
+                    return
+                yield data[:length]
+                data = data[length + -length % 4 :]
+
+
+def _name(answer: bytes) -> str:
+    """Return the name in an RTM_NEWLINK message."""
+    return _attributes(answer, HEADER.size + LINK.size)[IFLA_IFNAME].rstrip(b"\0").decode(errors="replace")
+
+
+def _attributes(answer: bytes, start: int) -> dict[int, bytes]:
     """Return the attributes from `start` on, by their type."""
     found = {}
-    while start + _ATTRIBUTE.size <= len(message):
-        length, kind = _ATTRIBUTE.unpack_from(message, start)
+    while start + _ATTRIBUTE.size <= len(answer):
+        length, kind = _ATTRIBUTE.unpack_from(answer, start)
         if length < _ATTRIBUTE.size:
             break
-        found[kind] = message[start + _ATTRIBUTE.size : start + length]
+        found[kind] = answer[start + _ATTRIBUTE.size : start + length]
         start += length + -length % 4
     return found

@@ -183,16 +183,20 @@ class Network(Block, frozen=True, kw_only=True):
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """One person's VNC connection, seen in at least two rounds."""
+    """One person's VNC connection, seen in at least two rounds. websocket: None where TCP alone tells of it."""
 
     peer: str
-    websocket: bool = False
+    websocket: bool | None = False
     seconds: float
 
 
 class Sessions(Block, frozen=True, kw_only=True):
-    """Who is connected, by `query-vnc-servers`; the agent's and the jobs' own connections are left out."""
+    """Who is connected; the agent's and the jobs' own connections are left out.
 
+    witness: `qmp` where QEMU lists them itself; `tcp` where it can't be asked, by the connections to the VNC port.
+    """
+
+    witness: str | None = None
     count: int | None = None
     sessions: list[Session] = []
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import operator
 import time
 
-from agent.actions import audio, guest
+from agent.actions import audio, display, emulator, guest, links, stream
 from agent.actions.act import Act
 from agent.actions.keys import why_off
 from agent.actions.scene import Scene
 from agent.report import Actions, HealthReport, rfc3339
 from agent.settings import Settings
 
+_RESTART, _LOWER = operator.attrgetter("restart_stream"), operator.attrgetter("lower_quality")
+
 ACTS = {
     act.name: act
     for act in (
+        Act("reset-interface", links.why_not_reset, links.reset_interface),
+        Act("rebuild-bridge", links.why_not_rebuild, links.rebuild_bridge),
         Act("reset-audio", audio.why_not, audio.perform),
+        Act("reset-display", display.why_not, display.perform),
         Act("reset-guest", guest.why_not, guest.perform),
+        Act("restart-qemu", emulator.why_not, emulator.perform),
+        Act("restart-stream", stream.why_not(_RESTART, "LOCO_RESTART_STREAM"), stream.perform(_RESTART)),
+        Act("lower-quality", stream.why_not(_LOWER, "LOCO_LOWER_QUALITY"), stream.perform(_LOWER)),
     )
 }
 

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import ipaddress
 import time
+from dataclasses import dataclass
 from typing import Any
 
-from agent.netlink import Link, read_link
+from agent.netlink import Link, read_addresses, read_link, read_links
 from agent.report import Network
 from agent.settings import Settings
 
+# chosen: who is in a bridge changes with a pod's start and hardly after.
+_LOOK_PAUSE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """What a bridge needs to be made again: its addresses with their prefix, and the names of its members."""
+
+    addresses: tuple[str, ...]
+    members: tuple[str, ...]
+
 
 class NetworkCheck:
-    """State and counters of the tap, state of the bridge, rates between two rounds."""
+    """State and counters of the tap, state of the bridge, rates between two rounds.
+
+    known_bridge: the bridge as it was last seen well, for who has to make it again.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._bridge, self._tap = settings.bridge, settings.tap
         self._last: tuple[float, Link] | None = None
+        self._next_look_at = 0.0
+        self.known_bridge: Bridge | None = None
 
     def measure(self) -> Network:
         """Return the block; an interface that isn't there is not up."""
@@ -25,6 +43,10 @@ class NetworkCheck:
         bridge = read_link(self._bridge) if self._bridge else None
         tap = read_link(self._tap) if self._tap else None
         facts = self._tap_facts(bridge, tap, now) if self._tap else {}
+        if bridge and bridge.is_up and now >= self._next_look_at and facts.get("tap_in_bridge", True):
+            self._next_look_at = now + _LOOK_PAUSE_SECONDS
+            members = [name for name, link in read_links().items() if link.master == bridge.index]
+            self.known_bridge = Bridge(_given(read_addresses(bridge.index)), tuple(members))
         return Network(
             bridge=self._bridge or None,
             tap=self._tap or None,
@@ -62,6 +84,11 @@ def rates(before: Link, after: Link, *, seconds: float) -> dict[str, float]:
     if after.index != before.index or seconds <= 0 or min(deltas.values()) < 0:
         return {}
     return {name: round(delta / seconds, 2) for name, delta in deltas.items()}
+
+
+def _given(addresses: list[str]) -> tuple[str, ...]:
+    """Return those that somebody gave; the kernel makes link-local ones itself, from a hardware address."""
+    return tuple(address for address in addresses if not ipaddress.ip_interface(address).is_link_local)
 
 
 def _missing(bridge: str, bridge_link: Link | None, tap: str, tap_link: Link | None) -> str | None:

@@ -18,6 +18,10 @@ logger = logging.getLogger(__name__)
 # chosen: QEMU and PulseAudio were seen to leave within 0.2 s of SIGTERM; a demo gives a whole decoy 10 s.
 GRACE_SECONDS = 5.0
 
+# A container that ends is started again at once the first time (Kubernetes docs, Pod Lifecycle); crashes repeat, a quit
+# doesn't.
+QUIT_RESTART_SECONDS = 1.0
+
 # chosen: QEMU's complaints name a file and a reason.
 _SAID_BYTES = 500
 
@@ -91,7 +95,7 @@ class Program:
 
 
 class Child:
-    """A program that is started again some seconds after it exits."""
+    """A program that is started again some seconds after it exits, sooner when it was asked to."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -106,17 +110,18 @@ class Child:
         code = self._popen.poll()
         if code is None:
             return False
+        seconds = min(self.program.restart_seconds, QUIT_RESTART_SECONDS) if code == 0 else self.program.restart_seconds
         logger.warning(
             "a program exited",
             extra={
                 "program": self.program.name,
                 "exit_code": code,
                 "said_last": _last_line(self.program.log),
-                "again_in_seconds": self.program.restart_seconds,
+                "again_in_seconds": seconds,
             },
         )
         self._popen = self.process = None
-        self._due = now + self.program.restart_seconds
+        self._due = now + seconds
         return True
 
     def hurry(self) -> None:

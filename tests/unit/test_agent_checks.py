@@ -78,11 +78,11 @@ class Monitor:
         """List one server."""
         assert "query-vnc-servers" == command
         clients = [{"host": "10.0.0.1", "service": port, "websocket": False} for port in next(self._rounds)]
-        return [{"id": "default", "auth": "none", "server": [], "clients": clients}]
+        return [{"id": "default", "auth": "none", "server": [{"service": "5901"}], "clients": clients}]
 
 
 def test_a_viewer_of_one_round_is_no_session():
-    check = SessionsCheck(Monitor(["1", "2"], ["2", "3"], ["4"]), own_ports=())
+    check = SessionsCheck(Monitor(["1", "2"], ["2", "3"], ["4"]), 5901, own_ports=())
     blocks = [check.measure() for _ in range(3)]
 
     assert [[], ["10.0.0.1:2"], []] == [[session.peer for session in block.sessions] for block in blocks]
@@ -90,7 +90,7 @@ def test_a_viewer_of_one_round_is_no_session():
 
 
 def test_a_burst_of_ours_is_no_session_however_slow_its_server():
-    check = SessionsCheck(Monitor(["1", "2"], ["1", "2"]), own_ports={1})
+    check = SessionsCheck(Monitor(["1", "2"], ["1", "2"]), 5901, own_ports={1})
     blocks = [check.measure() for _ in range(2)]
 
     assert ["10.0.0.1:2"] == [session.peer for session in blocks[1].sessions]
