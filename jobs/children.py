@@ -1,4 +1,8 @@
-"""Runs as child processes: they have no terminal, hear of their parent's death, and are ended in order."""
+"""Runs as child processes: they have no terminal and are ended in order.
+
+A run of a schedule hears of its parent's death. A recovery outlives the run that started it, and then becomes a child
+of the scheduler, which adopts what its own children leave behind.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from jobs.holder import is_gone, name_of
 
-_PR_SET_PDEATHSIG = 1  # prctl(2), linux/prctl.h
+# prctl(2); the numbers are those of linux/prctl.h.
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -57,6 +65,54 @@ def start_child(arguments: tuple[str, ...]) -> Child:
         preexec_fn=in_child,  # noqa: PLW1509 - this process has one thread
     )
     return Child(process, name_of(process.pid), time.monotonic())
+
+
+def start_lasting_child(arguments: tuple[str, ...], environment: Mapping[str, str]) -> Child:
+    """Start `python -m jobs` with these arguments, to end by itself, whatever becomes of this process.
+
+    Raises: OSError when the machine has no room for one more process.
+    """
+    process = subprocess.Popen(
+        (sys.executable, "-m", "jobs", *arguments),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**os.environ, **environment},
+    )
+    return Child(process, name_of(process.pid), time.monotonic())
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every process that a child of this one leaves behind."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def orphans(children: Iterable[Child]) -> list[int]:
+    """Return the pids of this process's children that it didn't start itself; those that have ended are let go."""
+    task = Path(f"/proc/self/task/{os.getpid()}/children")
+    own = {child.process.pid for child in children}
+    strangers = {int(pid) for pid in task.read_text().split()} - own
+    return [pid for pid in strangers if not _let_go(pid)]
+
+
+def stop_orphans(children: Iterable[Child], patience_seconds: float) -> None:
+    """Ask the orphans to end, wake those that somebody stopped, and kill what is left when the patience is over."""
+    children = list(children)
+    for pid in orphans(children):
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGCONT)
+    ends_at = time.monotonic() + patience_seconds
+    while (left := orphans(children)) and time.monotonic() < ends_at:
+        time.sleep(0.05)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def _let_go(pid: int) -> bool:
+    """Reap a child that has ended; tell whether it had."""
+    with suppress(ChildProcessError):
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    return True
 
 
 def stop_children(children: Iterable[Child], patience_seconds: float) -> None:

@@ -1,164 +1,69 @@
-"""The rounds of `dispatch`: what stands in the outbox becomes Events; a new row is noticed within a second."""
+"""The rounds of `dispatch`: what is due is launched, then what happened is told."""
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from math import inf
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from jobs.errors import ClusterError, Forbidden, NotFound
-from jobs.health.model import Pod
-from jobs.holder import own_name
-from jobs.store import outbox
-from jobs.store.connection import reading
-from jobs.store.outbox import MAX_PAUSE_MS, Ending, Waiting
+from jobs.courier import Courier
+from jobs.launcher import Launcher
 from jobs.window import Beat, Observed
-
-if TYPE_CHECKING:
-    from jobs.cluster.client import ClusterClient
-
-logger = logging.getLogger(__name__)
 
 # chosen: like discover's; it costs a write, and only a run by hand and its record need it.
 TICK = Beat("tick", 30, is_tick=True)
 
 # architecture section 3
-OUTBOX = Beat("outbox", 1)
+LOOK = Beat("look", 1)
 
-# chosen: a round ends before the 20 s after which it is taken to hang, also when its last request takes the longest,
-# 3 s to connect and 10 s to answer.
-_ROUND_SECONDS = 5.0
-
-_ROWS = 200
-
-# What is told of an instance that a file names.
-NO_POD = "the instance has no pod that an Event could be about"
-
-
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """How sending one row ended: with an ending, or with the time of the next try."""
-
-    row: Waiting
-    ending: Ending | None = None
-    due_at_ms: int = 0
-    problem: str | None = None
+# chosen: after a slower launch nothing is told in the same round, which is to end before the 20 s after which it is
+# taken to hang.
+_LAUNCH_SECONDS = 1.0
 
 
 class Dispatcher:
-    """Send the outbox, best effort: what can't be sent waits, and never fails a run. clock: Unix milliseconds."""
+    """Launch recoveries and tell of them; neither ever fails a run."""
 
     name = "dispatch"
-    beats = (TICK, OUTBOX)
+    beats = (TICK, LOOK)
 
-    def __init__(self, *, clock: Callable[[], int], connect: Callable[[], ClusterClient] | None = None) -> None:
-        self._clock = clock
-        self._connect = connect or _connect
-        self._client: ClusterClient | None = None
+    def __init__(self, launcher: Launcher, courier: Courier) -> None:
+        self._launcher = launcher
+        self._courier = courier
         self._connection: sqlite3.Connection
-        self._data_version = -1
-        self._due_at_ms: int | None = None
-        self._silent_until = -inf
-        self._problem: str | None = None
-
-    def close(self) -> None:
-        """Close the idle connections to the API server."""
-        if self._client:
-            self._client.close()
 
     def warm(self, connection: sqlite3.Connection) -> None:
-        """Nothing is to be got ready: the client is loaded once there is something to send."""
+        """Nothing is to be got ready: a client is loaded once there is something to ask."""
 
     def resume(self, connection: sqlite3.Connection) -> None:
-        """Look anew at what waits."""
+        """Look anew at everything."""
         self._connection = connection
-        self._data_version = -1
+        self._launcher.resume()
+        self._courier.resume()
 
     def observe(self, beat: Beat, tick: int) -> Observed:  # noqa: ARG002 - the protocol's signature
-        """Send what is due, and return how each ended; between two ticks the store is read only when it has moved."""
-        if time.monotonic() < self._silent_until or not (beat.is_tick or self._is_due()):
-            return Observed(None, 0, self._problem)
-        with reading(self._connection):
-            rows = outbox.due(self._connection, now_ms=self._clock(), limit=_ROWS)
-            self._due_at_ms = outbox.next_due_ms(self._connection)
-        if not rows:
-            if self._due_at_ms is None:
-                self._problem = None
-            return Observed(None, 0, self._problem)
-        sent = self._send_all(rows)
-        return Observed(lambda connection: self._write(connection, sent), len(sent), self._problem)
-
-    def _is_due(self) -> bool:
-        """Tell whether another connection has written since the last look, or a row's time has come."""
-        with reading(self._connection):
-            (data_version,) = self._connection.execute("PRAGMA data_version").fetchone()
-        if data_version != self._data_version:
-            self._data_version = data_version
-            return True
-        return self._due_at_ms is not None and self._due_at_ms <= self._clock()
-
-    def _send_all(self, rows: Sequence[Waiting]) -> list[_Sent]:
-        """Send rows until the round's time is over, or the server wants to be left alone; the others stay due."""
-        ends_at = time.monotonic() + _ROUND_SECONDS
-        sent = []
-        for row in rows:
-            sent.append(self._send(row))
-            if time.monotonic() > ends_at or time.monotonic() < self._silent_until:
-                break
-        problems = [one.problem for one in sent if one.ending is None]
-        problem = problems[-1] if problems else None
-        if problem and problem != self._problem:
-            logger.warning("events can't be sent", extra={"problem": problem, "waiting": len(problems)})
-        self._problem = problem
-        return sent
-
-    def _send(self, row: Waiting) -> _Sent:
-        """Send one row; whatever the API server says, the run goes on."""
-        pod = row.message.instance.pod
-        if pod is None:
-            return _Sent(row, Ending.NOT_APPLICABLE, problem=NO_POD)
-        from jobs.cluster.events import send  # noqa: PLC0415 - with the client, 130 ms and 20 MiB, paid by the first
-
-        try:
-            self._client = self._client or self._connect()
-            send(self._client, pod, row, sender=own_name())
-        except ClusterError as error:
-            self._silent_until = time.monotonic() + error.retry_seconds
-            pause_ms = min(1000 * 2**row.tries, MAX_PAUSE_MS)
-            problem = f"{_why(error, pod)}; it is tried again for a day"
-            return _Sent(row, due_at_ms=self._clock() + pause_ms, problem=problem)
-        return _Sent(row, Ending.SENT)
-
-    def _write(self, connection: sqlite3.Connection, sent: Sequence[_Sent]) -> None:
-        at_ms = self._clock()
-        for one in sent:
-            if one.ending:
-                outbox.end(connection, one.row.id, one.ending, at_ms=at_ms, problem=one.problem)
-            else:
-                outbox.postpone(connection, one.row.id, due_at_ms=one.due_at_ms, problem=one.problem or "")
-        self._due_at_ms = outbox.next_due_ms(connection)
-
-
-def _connect() -> ClusterClient:
-    """Return the client of this pod's service account."""
-    from jobs.cluster.client import ClusterClient  # noqa: PLC0415 - as above
-
-    return ClusterClient()
-
-
-def _why(error: ClusterError, pod: Pod) -> str:
-    """Return what keeps an Event from its pod, with what a person can do about it."""
-    if isinstance(error, Forbidden):
-        if "being terminated" in str(error):  # kubernetes, the admission plugin NamespaceLifecycle
-            return f"namespace {pod.namespace} of pod {pod.name} is being deleted ({error})"
-        return (
-            f"dispatch may not create events.k8s.io in namespace {pod.namespace}: "
-            f"apply component watch-namespace there ({error})"
+        """Launch what is due and send what waits; return what is to be written of both."""
+        began_at = time.monotonic()
+        launched = self._launcher.observe(self._connection)
+        if time.monotonic() - began_at > _LAUNCH_SECONDS:
+            return launched
+        told = self._courier.observe(self._connection, is_tick=beat.is_tick)
+        return Observed(
+            _both(launched.write, told.write),
+            launched.instances + told.instances,
+            launched.problem or told.problem,
         )
-    if isinstance(error, NotFound):
-        return f"namespace {pod.namespace} of pod {pod.name} isn't there ({error})"
-    return f"the Event of pod {pod.namespace}/{pod.name} can't be created: {error}"
+
+
+_Write = Callable[[sqlite3.Connection], None]
+
+
+def _both(first: _Write | None, second: _Write | None) -> _Write | None:
+    """Return what writes both, None where there is nothing."""
+    writes = [write for write in (first, second) if write]
+
+    def write(connection: sqlite3.Connection) -> None:
+        for one in writes:
+            one(connection)
+
+    return write if writes else None

@@ -11,8 +11,9 @@ import os
 import socket
 from pathlib import Path
 
-# proc_pid_stat(5): zombie, dead, stopped by a signal. A stopped process may wake any time; the fence is for that.
-_GONE_STATES = frozenset("ZXT")
+# proc_pid_stat(5): zombie, dead; T: stopped by a signal. A stopped process may wake any time; the fence is for that.
+_DEAD_STATES = frozenset("ZX")
+_GONE_STATES = _DEAD_STATES | {"T"}
 
 
 def own_name() -> str:
@@ -27,6 +28,15 @@ def name_of(pid: int) -> str:
 
 def is_gone(name: str) -> bool:
     """Tell whether the process is known to be dead or stopped; False where that can't be known."""
+    return _is_in(name, _GONE_STATES)
+
+
+def is_dead(name: str) -> bool:
+    """Tell whether the process is known to be dead; False where that can't be known."""
+    return _is_in(name, _DEAD_STATES)
+
+
+def _is_in(name: str, states: frozenset[str]) -> bool:
     host, pid, start = name.rsplit(":", 2)
     if host != socket.gethostname():
         return False
@@ -34,7 +44,7 @@ def is_gone(name: str) -> bool:
         state, started = _state_and_start(int(pid))
     except (FileNotFoundError, ProcessLookupError):
         return True
-    return state in _GONE_STATES or started != start
+    return state in states or started != start
 
 
 def _state_and_start(pid: int) -> tuple[str, str]:

@@ -61,6 +61,7 @@ class _Found:
 
     store: str
     witnessed_ms: int
+    newest_id: int
     is_adopted: bool
     has_due_plan: bool
     attempts: list[Attempt]
@@ -94,12 +95,13 @@ class Launcher:
             return Observed(None, 0, self._problem)
         self._wake_at = inf
         self._problems = []
+        self._has_heard = False
         with reading(connection):
             found = self._read(connection)
-        if found.is_adopted and self._is_compared:
+        has_work = bool(found.attempts) or found.has_due_plan or not found.is_adopted
+        steps = [*self._compare(found)] if has_work and not self._is_compared else []
+        if found.is_adopted and self._is_compared and not steps:
             steps = [*self._create_jobs(found), *self._look_at_jobs(found), *self._plans_to_book(found)]
-        else:
-            steps = [*self._compare(found)]
         self._note_problem()
         return Observed(partial(self._write, steps) if steps else None, len(found.attempts), self._problem)
 
@@ -112,13 +114,16 @@ class Launcher:
         return has_moved or self._began_at >= self._wake_at
 
     def _read(self, connection: sqlite3.Connection) -> _Found:
-        attempts = ledger.open_attempts(connection)
-        has_due_plan = _plan_age_ms(connection, self._clock.moment()) is not None and bool(plans.due_plans(connection))
-        is_adopted = ledger.is_adopted(connection)
-        needs_names = not (is_adopted and self._is_compared) or any(_needs_job(attempt) for attempt in attempts)
-        public_ids = {one.key: one.public_id for one in inventory(connection)} if needs_names else {}
-        witnessed_ms = ledger.witnessed(connection, self._clock.moment())
-        return _Found(ledger.store_name(connection), witnessed_ms, is_adopted, has_due_plan, attempts, public_ids)
+        now = self._clock.moment()
+        return _Found(
+            store=ledger.store_name(connection),
+            witnessed_ms=ledger.witnessed(connection, now),
+            newest_id=ledger.newest_id(connection),
+            is_adopted=ledger.is_adopted(connection),
+            has_due_plan=_plan_age_ms(connection, now) is not None and bool(plans.due_plans(connection)),
+            attempts=ledger.open_attempts(connection),
+            public_ids={one.key: one.public_id for one in inventory(connection)},
+        )
 
     def _write(self, steps: list[_Step], connection: sqlite3.Connection) -> None:
         now = self._clock.moment()
@@ -141,8 +146,9 @@ class Launcher:
         orders = [(_resolved(one, keys), one.job) for one in seen if one not in strangers]
         newest_id = max((one.attempt_id for one in seen if one.store == found.store), default=0)
         self._is_compared = True
-        self._wake(0)
-        yield partial(_adopt, orders, newest_id)
+        if newest_id > found.newest_id or not found.is_adopted:
+            self._wake(0)
+            yield partial(_adopt, orders, newest_id)
 
     def _create_jobs(self, found: _Found) -> Iterator[_Step]:
         """Make the Jobs that attempts wait for; one that has waited too long gets none."""
@@ -166,12 +172,12 @@ class Launcher:
     def _look_at_jobs(self, found: _Found) -> Iterator[_Step]:
         """Ask what has become of the Jobs whose attempts haven't ended."""
         attempts = [attempt for attempt in found.attempts if not _needs_job(attempt)]
-        if attempts:
-            self._wake(max(self._look_at - self._began_at, 0))
-        if self._began_at < self._look_at:
+        if attempts and self._began_at < self._look_at:
+            self._wake(self._look_at - self._began_at)
             return
-        self._look_at = self._began_at + _LOOK_SECONDS
         for attempt in attempts:
+            self._look_at = self._began_at + _LOOK_SECONDS
+            self._wake(_LOOK_SECONDS)
             look = (self._try(partial(self._jobs.look, attempt)) if self._has_time() else None) or Look(JobState.ACTIVE)
             yield partial(_note_look, attempt.id, look)
 
@@ -194,17 +200,20 @@ class Launcher:
         for plan in plans.due_plans(connection):
             if plan.action and room > 0 and not _has_ended_since(connection, plan.key, witnessed_ms - age_ms):
                 booked = ledger.book(connection, _order_of(plan, plan.action), self._limits, now=now)
-                room -= isinstance(booked, Attempt)
-                self._wake(0)
+                if isinstance(booked, Attempt):
+                    room -= 1
+                    self._wake(0)
 
     def _try(self, call: Callable[[], _Answer]) -> _Answer | None:
         """Return what a call answers, None when it couldn't be made; what stands in its way is a problem."""
         try:
-            return call()
+            answer = call()
         except ClusterError as error:
             self._problems.append(str(error))
             self._silent_until = max(self._silent_until, self._now() + error.retry_seconds)
             return None
+        self._has_heard = True
+        return answer
 
     def _has_time(self) -> bool:
         """Tell whether another call may begin in this round."""
@@ -219,7 +228,9 @@ class Launcher:
         return self._clock.monotonic()
 
     def _note_problem(self) -> None:
-        problem = self._problems[0] if self._problems else None
+        """Keep what is wrong until something has gone well again, so that it is said once."""
+        kept = None if self._has_heard else self._problem
+        problem = self._problems[0] if self._problems else kept
         if problem and problem != self._problem:
             logger.warning("recovery is held up", extra={"problem": problem})
         self._problem = problem

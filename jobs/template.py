@@ -7,7 +7,8 @@ admission policy.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 CRONJOB = "recover"
@@ -20,12 +21,23 @@ ACTION = "loco-health/action"
 FORCE = "loco-health/force"
 REQUESTED_BY = "loco-health/requested-by"
 
+# Of an attempt's Job alone: the instance's key, by which a new store knows it before it has an inventory.
+KEY = "loco-health/key"
+
 # Kubernetes docs, "Jobs": the controller copies a Job's name into a label of its pods.
 MAX_NAME_CHARACTERS = 63
 
 
-def render_job(cronjob: Mapping[str, Any], *, name: str, annotations: Mapping[str, str]) -> dict[str, Any]:
-    """Return the Job of a CronJob's template. annotations: also put on its pods, where the downward API finds them.
+# An instance's id in a file may hold what a Job's name may not (RFC 1123 label).
+_NOT_IN_NAME = re.compile(r"[^a-z0-9]")
+
+
+def render_job(
+    cronjob: Mapping[str, Any], *, name: str, annotations: Mapping[str, str], labels: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return the Job of a CronJob's template.
+
+    annotations: also put on its pods, where the downward API finds them. labels: of the Job alone, for `kubectl -l`.
 
     The CronJob owns it without being its controller: deleting the CronJob deletes its Jobs, and its history limits
     don't count them. Raises: KeyError, TypeError for an object that is no CronJob.
@@ -40,7 +52,7 @@ def render_job(cronjob: Mapping[str, Any], *, name: str, annotations: Mapping[st
         "metadata": {
             "name": name,
             "namespace": cronjob["metadata"]["namespace"],
-            "labels": dict(metadata.get("labels") or {}),
+            "labels": {**(metadata.get("labels") or {}), **(labels or {})},
             "annotations": {
                 **(metadata.get("annotations") or {}),
                 "cronjob.kubernetes.io/instantiate": "manual",
@@ -66,4 +78,12 @@ def attempt_job_name(store: str, public_id: str, attempt_id: int) -> str:
     """
     head, tail = f"{CRONJOB}-{store}-", f"-{attempt_id}"
     room = MAX_NAME_CHARACTERS - len(head) - len(tail)
-    return f"{head}{public_id[:room].strip('-.').lower()}{tail}"
+    middle = _NOT_IN_NAME.sub("-", public_id[:room].lower()).strip("-")
+    return f"{head}{middle}{tail}"
+
+
+def instance_of_job(name: str, public_ids: Iterable[str]) -> str | None:
+    """Return which instance a Job that a person named `recover-<instance>`, or with more behind it, is for."""
+    wanted = name.removeprefix(f"{CRONJOB}-")
+    fitting = [one for one in public_ids if wanted == one or wanted.startswith(f"{one}-")]
+    return max(fitting, key=len, default=None)

@@ -70,10 +70,12 @@ class ClusterClient:
     """One connection pool to one API server.
 
     Every call raises ClusterError, or its subclass for 403, 404, 409 and 410, as one sentence.
+    read_seconds: how long an answer may take.
     """
 
-    def __init__(self, configuration: Configuration | None = None) -> None:
+    def __init__(self, configuration: Configuration | None = None, *, read_seconds: float = READ_SECONDS) -> None:
         self._api = ApiClient(configuration or _configuration())
+        self._read_seconds = read_seconds
 
     def __enter__(self) -> Self:
         return self
@@ -162,7 +164,7 @@ class ClusterClient:
         *,
         body: Object | None = None,
         content_type: str = "application/json",
-        read_seconds: float = READ_SECONDS,
+        read_seconds: float | None = None,
     ) -> Any:  # noqa: ANN401 - the client's own response
         headers = {"Accept": "application/json", "Content-Type": content_type}
         try:
@@ -174,7 +176,9 @@ class ClusterClient:
                 body=body,
                 auth_settings=["BearerToken"],
             )
-            response = self._api.call_api(*request, _request_timeout=(CONNECT_SECONDS, read_seconds))
+            response = self._api.call_api(
+                *request, _request_timeout=(CONNECT_SECONDS, read_seconds or self._read_seconds)
+            )
             if not 200 <= response.status < 300:
                 answer, headers = response.read(), response.getheaders()  # type: ignore[no-untyped-call]
                 raise _error(response.status, f"{method} {path}", _message(answer), headers)

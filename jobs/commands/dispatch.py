@@ -1,4 +1,4 @@
-"""`python -m jobs dispatch`: tell Kubernetes what incidents open and close."""
+"""`python -m jobs dispatch`: make recoveries of what is due, and tell Kubernetes what happens."""
 
 from __future__ import annotations
 
@@ -6,20 +6,46 @@ from contextlib import closing
 
 import click
 
-from jobs.commands.options import window_options
+from jobs.cluster.late import LateClient
+from jobs.commands.options import policy_option, window_options
+from jobs.courier import READ_SECONDS, Courier
 from jobs.dispatcher import Dispatcher
+from jobs.health.policy import Policy
+from jobs.launcher import Launcher
+from jobs.recoveryjobs import RecoveryJobs
 from jobs.schedule import WindowSettings
 from jobs.window import run_window
 
 
-@click.command(short_help="Send incidents as Events.")
+@click.command(short_help="Start recoveries, and send Events.")
+@click.option(
+    "--recovery-namespace",
+    envvar="LOCO_RECOVERY_NAMESPACE",
+    show_envvar=True,
+    default="",
+    help="Where recovery Jobs are made; without it recoveries are processes of this machine.",
+)
+@policy_option
 @window_options
-def dispatch(*, settings: WindowSettings) -> int:
-    """Send an Event on the pod within seconds of an incident's opening and end.
+def dispatch(*, recovery_namespace: str, policy: Policy, settings: WindowSettings) -> int:
+    """Make one recovery of each plan that is due, within the budget, and see to it that each has an end.
 
-    What can't be sent is tried again for a day.
+    Incidents and recoveries are told as Events on the pod; what can't be sent is tried again for a day.
 
     Example: python -m jobs dispatch --store loco.db --window 300
     """
-    with closing(Dispatcher(clock=settings.clock.wall_ms)) as dispatcher:
-        return run_window(dispatcher, settings)
+    with closing(LateClient(read_seconds=READ_SECONDS)) as connect:
+        jobs = _recovery_jobs(recovery_namespace, connect, settings)
+        launcher = Launcher(jobs, clock=settings.clock, limits=policy.recovery.limits)
+        return run_window(Dispatcher(launcher, Courier(connect, clock=settings.clock.wall_ms)), settings)
+
+
+def _recovery_jobs(namespace: str, connect: LateClient, settings: WindowSettings) -> RecoveryJobs:
+    """Return the place where recoveries run."""
+    if namespace:
+        from jobs.cluster.jobs import ClusterJobs  # noqa: PLC0415 - each run needs one of the two
+
+        return ClusterJobs(namespace, connect)
+    from jobs.localjobs import LocalJobs  # noqa: PLC0415 - as above
+
+    return LocalJobs(settings.store)

@@ -12,7 +12,7 @@ from pods import a_pod, a_pods_instance
 from stores import a_fleet
 
 from jobs.cluster.client import ClusterClient
-from jobs.dispatcher import TICK, Dispatcher
+from jobs.courier import Courier
 from jobs.health.model import ProbeOutcome
 from jobs.store.connection import transaction
 
@@ -84,13 +84,11 @@ def client_of(kube):
 
 def dispatch(fleet, told, *, is_killed=False):
     """Make one round of a new run; a killed one dies after it has sent, before it writes so. Return the problem."""
-    dispatcher = Dispatcher(clock=lambda: fleet.at_ms, connect=lambda: client_of(told.kube))
-    dispatcher.resume(fleet.connection)
-    observed = dispatcher.observe(TICK, 1)
+    with client_of(told.kube) as client:
+        observed = Courier(lambda: client, clock=lambda: fleet.at_ms).observe(fleet.connection, is_tick=True)
     if observed.write and not is_killed:
         with transaction(fleet.connection):
             observed.write(fleet.connection)
-    dispatcher.close()
     return observed.problem
 
 

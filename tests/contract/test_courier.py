@@ -1,4 +1,4 @@
-"""`dispatch`: each incident's opening and end is one Event on its pod, whatever dies or refuses on the way."""
+"""`dispatch` tells: each incident's opening and end is one Event on its pod, whatever dies or refuses on the way."""
 
 import json
 import subprocess
@@ -13,7 +13,8 @@ from object_server import an_object_server
 from pods import a_pod, a_pods_instance
 from stores import a_fleet, an_instance
 
-from jobs.dispatcher import NO_POD, OUTBOX, TICK, Dispatcher
+from jobs.cluster.late import LateClient
+from jobs.courier import NO_POD, Courier
 from jobs.health.model import ProbeOutcome
 from jobs.store import outbox, writer
 from jobs.store.connection import transaction
@@ -38,16 +39,16 @@ def fleet(tmp_path):
 
 
 class Rounds:
-    """Makes the rounds of one dispatcher as a window would. is_killed: it dies before it writes what it did."""
+    """Makes the rounds of one courier as a window would. is_killed: it dies before it writes what it did."""
 
     def __init__(self, fleet, connect):
         self.fleet, self.now_ms = fleet, fleet.at_ms
-        self.dispatcher = Dispatcher(clock=lambda: self.now_ms, connect=connect)
-        self.dispatcher.resume(fleet.connection)
+        client = connect()
+        self.courier = Courier(lambda: client, clock=lambda: self.now_ms)
 
-    def go(self, beat=TICK, *, is_killed=False):
+    def go(self, *, is_tick=True, is_killed=False):
         """Make one round."""
-        observed = self.dispatcher.observe(beat, 1)
+        observed = self.courier.observe(self.fleet.connection, is_tick=is_tick)
         if observed.write and not is_killed:
             with transaction(self.fleet.connection):
                 observed.write(self.fleet.connection)
@@ -150,7 +151,7 @@ def test_a_server_that_wants_to_be_left_alone_is_whatever_else_waits(server, fle
     asked = len(objects.asked)
     objects.refusal, objects.retry_after = None, ""
     rounds.now_ms += 1000
-    wait_for(lambda: rounds.go(OUTBOX).problem is None)
+    wait_for(lambda: rounds.go(is_tick=False).problem is None)
 
     assert time.monotonic() - began >= 1
     assert 1 == asked
@@ -194,7 +195,7 @@ def test_between_two_ticks_the_store_is_read_only_when_somebody_has_written(serv
     monkeypatch.setattr(outbox, "due", lambda *_, **__: reads.append(1) or [])
     rounds = Rounds(fleet, connect)
     for _ in range(5):
-        rounds.go(OUTBOX)
+        rounds.go(is_tick=False)
 
     assert [1] == reads
 
@@ -215,11 +216,18 @@ def test_what_nobody_sent_for_a_day_is_given_up_and_goes_after_a_week(fleet):
 LOADS = """
 import json, pathlib, sys
 from contextlib import closing
-from jobs.commands.dispatch import dispatch
+from jobs.cluster.late import LateClient
+from jobs.commands.dispatch import _recovery_jobs, dispatch
+from jobs.clock import Clock
+from jobs.courier import Courier
 from jobs.dispatcher import Dispatcher, TICK
+from jobs.health.recovery import Limits
+from jobs.launcher import Launcher
 from jobs.store.connection import open_store
+connect = LateClient(read_seconds=1)
 with closing(open_store(pathlib.Path(sys.argv[1]))) as connection:
-    dispatcher = Dispatcher(clock=lambda: 1)
+    launcher = Launcher(_recovery_jobs("loco-health", connect, None), clock=Clock(), limits=Limits())
+    dispatcher = Dispatcher(launcher, Courier(connect, clock=lambda: 1))
     dispatcher.warm(connection)
     dispatcher.resume(connection)
     dispatcher.observe(TICK, 1)
@@ -228,8 +236,8 @@ print(json.dumps([name for name in ("kubernetes", "urllib3", "requests", "pycurl
 
 
 def test_the_client_is_loaded_only_when_something_is_to_be_sent(tmp_path):
-    with a_fleet(tmp_path / "loco.db", [POD], at_ms=START_MS) as fleet:
-        fleet.ticks()
+    with a_fleet(tmp_path / "loco.db", [POD], at_ms=START_MS) as fleet, transaction(fleet.connection):
+        fleet.connection.execute("UPDATE ledger SET adopted_at_ms = 1")
     told = subprocess.check_output([sys.executable, "-c", LOADS, tmp_path / "loco.db"], text=True, timeout=20)
 
     assert [] == json.loads(told)
@@ -238,8 +246,7 @@ def test_the_client_is_loaded_only_when_something_is_to_be_sent(tmp_path):
 def test_outside_of_a_cluster_it_says_so_and_goes_on(fleet, monkeypatch, tmp_path):
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     fleet.ticks(3, REFUSED)
-    with closing(Dispatcher(clock=lambda: fleet.at_ms)) as dispatcher:
-        dispatcher.resume(fleet.connection)
-        problem = dispatcher.observe(TICK, 1).problem
+    with closing(LateClient(read_seconds=1)) as connect:
+        problem = Courier(connect, clock=lambda: fleet.at_ms).observe(fleet.connection, is_tick=True).problem
 
     assert "neither a service account nor a kubeconfig" in problem
