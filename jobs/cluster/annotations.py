@@ -1,7 +1,8 @@
 """What the annotations of a pod ask for; pure.
 
 A value that can't be taken is said in a sentence and the default is used; an opt-out that isn't whole is none, because
-an instance that nobody watches must be somebody's decision.
+an instance that nobody watches must be somebody's decision. What is said about recovery and can't be taken stops acts:
+who wrote it wanted fewer of them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ SOUND = "loco-health/expect-sound-seconds"
 MONITORING = "loco-health/monitoring"
 REASON = "loco-health/monitoring-reason"
 UNTIL = "loco-health/monitoring-until"
+RECOVERY = "loco-health/recovery"
+MAINTENANCE = "loco-health/maintenance-until"
 
 # As in jobs.inventory: a day.
 MAX_EXPECTED_SECONDS = 86_400
@@ -23,12 +26,17 @@ MAX_EXPECTED_SECONDS = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """off_reason, off_until_ms: both or neither. notes: one sentence for each annotation that wasn't taken."""
+    """off_reason, off_until_ms: both or neither. notes: one sentence for each annotation that wasn't taken.
+
+    is_recovery_off, maintenance_until_ms: watched and not acted on, for good or until then.
+    """
 
     expect_motion_seconds: float | None
     expect_sound_seconds: float | None
     off_reason: str | None
     off_until_ms: int | None
+    is_recovery_off: bool
+    maintenance_until_ms: int | None
     notes: tuple[str, ...]
 
 
@@ -37,7 +45,8 @@ def wishes_of(pod: object) -> Wishes:
     notes: list[str] = []
     motion, sound = _seconds(pod, MOTION, notes), _seconds(pod, SOUND, notes)
     reason, until_ms = _opt_out(pod, notes)
-    return Wishes(motion, sound, reason, until_ms, tuple(notes))
+    is_off, maintenance_ms = _recovery(pod, notes)
+    return Wishes(motion, sound, reason, until_ms, is_off, maintenance_ms, tuple(notes))
 
 
 def _seconds(pod: object, name: str, notes: list[str]) -> float | None:
@@ -71,6 +80,21 @@ def _opt_out(pod: object, notes: list[str]) -> tuple[str, int] | tuple[None, Non
         wanted = "an instant such as 2026-12-01T00:00:00Z is needed"
         notes.append(f'annotation {MONITORING} is "off" but {UNTIL} is {_shown(until)}, {wanted}; the pod is watched')
     return (reason, until_ms) if reason and until_ms is not None else (None, None)
+
+
+def _recovery(pod: object, notes: list[str]) -> tuple[bool, int | None]:
+    """Return whether acts are off for good, and until when they are for maintenance."""
+    line = at(pod, "metadata", "annotations", RECOVERY)
+    is_off = line not in (None, "on")
+    if is_off and line != "off":
+        notes.append(f'annotation {RECOVERY} is {_shown(line)}, "on" or "off" is allowed; nothing is done to the pod')
+    until = at(pod, "metadata", "annotations", MAINTENANCE)
+    until_ms = parse_instant_ms(until) if isinstance(until, str) else None
+    if until is not None and until_ms is None:
+        wanted = "an instant such as 2026-12-01T00:00:00Z is needed"
+        notes.append(f"annotation {MAINTENANCE} is {_shown(until)}, {wanted}; nothing is done to the pod")
+        is_off = True
+    return is_off, until_ms
 
 
 def _shown(value: object) -> str:

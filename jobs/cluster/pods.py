@@ -60,6 +60,8 @@ def found_in(pod: object) -> Found | None:
         statefulset=owner if kind == "StatefulSet" else None,
         off_reason=wishes.off_reason,
         off_until_ms=wishes.off_until_ms,
+        is_recovery_off=wishes.is_recovery_off,
+        maintenance_until_ms=wishes.maintenance_until_ms,
         notes=wishes.notes,
     )
     instance = instance_of(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pods import pod_json
 
-from jobs.cluster.annotations import MONITORING, MOTION, REASON, SOUND, UNTIL
+from jobs.cluster.annotations import MAINTENANCE, MONITORING, MOTION, REASON, RECOVERY, SOUND, UNTIL
 from jobs.cluster.pods import found_in
 from jobs.health.model import InstanceKey
 from jobs.health.pods import reason_not_to_ask
@@ -179,6 +179,35 @@ def test_an_opt_out_that_is_not_whole_is_none_and_says_why(annotations, words):
 
 def test_monitoring_that_is_on_is_no_opt_out():
     assert () == annotated(**{MONITORING: "on"}).pod.notes
+
+
+def test_a_pod_may_be_watched_and_never_acted_on():
+    pod = annotated(**{RECOVERY: "off", MAINTENANCE: "2027-01-15T08:00:00Z"}).pod
+
+    assert (True, 1_800_000_000_000, ()) == (pod.is_recovery_off, pod.maintenance_until_ms, pod.notes)
+
+
+@pytest.mark.parametrize("annotations", [{}, {RECOVERY: "on"}])
+def test_acts_are_on_unless_a_pod_says_otherwise(annotations):
+    pod = annotated(**annotations).pod
+
+    assert (False, None, ()) == (pod.is_recovery_off, pod.maintenance_until_ms, pod.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        (RECOVERY, "Off", '"on" or "off" is allowed'),
+        (RECOVERY, "", '"on" or "off" is allowed'),
+        (MAINTENANCE, "tomorrow", "an instant such as 2026-12-01T00:00:00Z is needed"),
+        (MAINTENANCE, "2027-01-15T08:00:00", "an instant such as 2026-12-01T00:00:00Z is needed"),
+    ],
+)
+def test_a_wish_about_acts_that_cannot_be_taken_stops_them(name, value, allowed):
+    pod = annotated(**{name: value}).pod
+
+    assert (True, None) == (pod.is_recovery_off, pod.maintenance_until_ms)
+    assert (f"annotation {name} is {value!r}, {allowed}; nothing is done to the pod",) == pod.notes
 
 
 def test_hostile_annotations_are_cut_and_made_printable():

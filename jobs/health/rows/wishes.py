@@ -35,7 +35,7 @@ ROWS = (
         Severity.FINDING,
         lambda view: view.instance.pod is not None and bool(view.instance.pod.notes),
         _notes,
-        "An annotation of the pod says something that can't be taken; the pod is watched as if it weren't there.",
+        "An annotation of the pod says something that can't be taken; the evidence says what is done instead.",
         "Correct the annotation; docs/configuration.md lists them.",
     ),
     Rule(
