@@ -27,18 +27,20 @@ from jobs.schedule import period_seconds
 
 LABELS = {f"app.kubernetes.io/{name}" for name in ("name", "instance", "version", "component", "part-of", "managed-by")}
 STORE_LABEL = {"loco-health/store": "loco-store"}
-TOKEN_HOLDERS = {"CronJob loco-health/discover", "CronJob loco-health/dispatch"}
+TOKEN_HOLDERS = {"discover", "dispatch", "keys", "recover"}
+COMMANDS = {"collect", "compact", "discover", "dispatch", "recover"}  # `keys` beside them, where the component is
 
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory):
     """Every overlay, and the base with each component, under the name of what it is."""
     scratch = tmp_path_factory.mktemp
-    alone = ("decoys", "node-facts", "network-policy", "site-images")
+    alone = ("decoys", "node-facts", "network-policy", "site-images", "dry-run", "delete-pod", "keys", "requester")
     return {
         "manifests": rendered(ROOT / "manifests"),
         **{name: overlay(name, scratch(name)) for name in OVERLAYS},
         **{f"component {name}": composed(scratch(name), name) for name in alone},
+        "component admission": composed(scratch("admission"), "admission", "keys"),
         "component static-instances": composed(scratch("static"), "static-instances"),
     }
 
@@ -111,7 +113,7 @@ def test_every_cronjob_runs_a_command_that_exists(everything):
             name.rsplit("/", 1)[-1]: containers(t)[0]["args"] for name, t in pod_templates(items) if "CronJob" in name
         }
 
-        assert {"collect", "compact", "discover", "dispatch"} == run.keys()
+        assert COMMANDS == run.keys() - {"keys"}
         assert run == {name: [name] for name in run}
         assert run.keys() <= set(group.list_commands(click.Context(group)))
 
@@ -161,11 +163,14 @@ def test_a_decoy_has_two_capabilities_in_its_agent_and_its_privilege_in_qemu_alo
     assert emulator["securityContext"]["privileged"]
 
 
-def test_only_discover_and_dispatch_get_a_token(everything):
+def test_only_those_who_ask_the_api_server_get_a_token(everything):
     for items in everything.values():
         templates = dict(pod_templates(items))
+        holders = {
+            name.rsplit("/", 1)[-1] for name, t in templates.items() if t["spec"]["automountServiceAccountToken"]
+        }
 
-        assert {name for name, t in templates.items() if t["spec"]["automountServiceAccountToken"]} == TOKEN_HOLDERS
+        assert holders == TOKEN_HOLDERS & {name.rsplit("/", 1)[-1] for name in templates}
         assert not any(t["spec"]["enableServiceLinks"] for t in templates.values())
         assert not any(i["automountServiceAccountToken"] for i in items if i["kind"] == "ServiceAccount")
 
@@ -173,7 +178,7 @@ def test_only_discover_and_dispatch_get_a_token(everything):
 def test_pods_of_the_store_stay_on_its_node_and_the_api_only_reads(everything):
     for items in everything.values():
         for name, template in pod_templates(items):
-            if "loco-health/" in name:
+            if "loco-health/" in name and not name.endswith("/keys"):
                 (term,) = template["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
                 mount = mount_of(template, "store")
 

@@ -23,6 +23,7 @@ from kustomizations import (
 )
 
 GOLDEN = ROOT / "tests/fixtures/golden"
+OUT = ("collect", "kubernetes")  # the two policies that let something out
 DEPLOYMENT_GUIDE = ROOT / "docs/kubernetes.md"
 
 
@@ -108,19 +109,20 @@ def test_policies_let_in_what_the_site_says_and_deny_the_rest(tmp_path):
     items = composed(tmp_path, "network-policy")
     deny = find(items, "NetworkPolicy loco-health/default-deny")["spec"]
     (rule,) = find(items, "NetworkPolicy loco-health/loco-api")["spec"]["ingress"]
+    out = {name: selected_components(find(items, f"NetworkPolicy loco-health/loco-{name}")) for name in OUT}
 
     assert {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]} == deny
     assert [{"ipBlock": {"cidr": SITE["CONTROL_PLANE_CIDR"]}}] == rule["from"]
     assert [{"protocol": "TCP", "port": 3000}] == rule["ports"]
+    assert {"collect": ["collect", "recover"], "kubernetes": ["api", "discover", "dispatch", "keys", "recover"]} == out
 
 
 def test_the_docs_overlay_watches_a_second_namespace(tmp_path):
     items = from_docs(tmp_path, "games", "games/watch/kustomization.yaml", "games/kustomization.yaml")
     lines = changes(base(), items)
 
-    assert {f"+ {kind} games/loco-{who}" for kind in ("Role", "RoleBinding") for who in ("discover", "dispatch")} <= {
-        *lines
-    }
+    accounts = ("discover", "dispatch", "recover", "keys")
+    assert {f"+ {kind} games/loco-{who}" for kind in ("Role", "RoleBinding") for who in accounts} <= {*lines}
     assert "~ ConfigMap loco-health/loco-settings data.LOCO_NAMESPACES: loco -> loco,games" in lines
     policy = find(items, "NetworkPolicy loco-health/loco-collect")["spec"]
     assert ["loco", "games"] == policy["egress"][0]["to"][0]["namespaceSelector"]["matchExpressions"][0]["values"]
@@ -146,6 +148,16 @@ def test_the_docs_overlay_mounts_an_inventory(tmp_path):
 
     assert inventory in {item["metadata"]["name"] for item in items if item["kind"] == "ConfigMap"}
     assert "/etc/loco/inventory/instances.json" == variable
+
+
+def selected_components(policy: dict) -> list[str]:
+    """Return the components that a network policy is about."""
+    (values,) = (
+        one["values"]
+        for one in policy["spec"]["podSelector"]["matchExpressions"]
+        if one["key"] == "app.kubernetes.io/component"
+    )
+    return values
 
 
 def selected(selector: str) -> dict[str, str]:

@@ -126,6 +126,12 @@ def containers(template: dict) -> list[dict]:
     return [*template["spec"].get("initContainers", ()), *template["spec"]["containers"]]
 
 
+def volumes(template: dict, source: str) -> set[str]:
+    """Return the names of the ConfigMaps or Secrets that a pod template mounts. source: configMap or secret."""
+    named = (volume[source] for volume in template["spec"].get("volumes", ()) if source in volume)
+    return {re.sub(r"-[a-z0-9]{10}$", "", one.get("name") or one["secretName"]) for one in named}
+
+
 def settings(items: list[dict]) -> dict[str, str]:
     """Return what every pod of ours gets by envFrom."""
     return find(items, "ConfigMap loco-health/loco-settings")["data"]
