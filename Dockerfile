@@ -28,13 +28,13 @@ FROM decoy-code AS agent-code
 RUN rm -r /app/agent/decoy
 
 FROM build AS jobs-code
-COPY agent/__init__.py agent/commandline.py agent/environment.py agent/report.py agent/rfb.py /app/agent/
+COPY agent/__init__.py agent/commandline.py agent/environment.py agent/report.py agent/rfb.py agent/signing.py /app/agent/
 COPY jobs /app/jobs
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app
 
 FROM build AS api-code
 COPY agent/__init__.py agent/commandline.py agent/environment.py agent/report.py /app/agent/
-COPY jobs/__init__.py jobs/errors.py /app/jobs/
+COPY jobs/__init__.py jobs/errors.py jobs/holder.py jobs/template.py /app/jobs/
 COPY jobs/health /app/jobs/health
 COPY jobs/store /app/jobs/store
 COPY api /app/api
@@ -64,7 +64,7 @@ USER 65532:65532
 ENTRYPOINT ["python", "-m", "agent"]
 ARG VERSION REVISION
 LABEL org.opencontainers.image.title="loco-health agent" \
-      org.opencontainers.image.description="Measures one QEMU instance and reports its health on :8080" \
+      org.opencontainers.image.description="Measures one QEMU instance, reports its health on :8080, and acts on it for who holds its key" \
       org.opencontainers.image.version="${VERSION}" org.opencontainers.image.revision="${REVISION}"
 
 FROM room AS jobs
@@ -73,7 +73,7 @@ COPY --from=jobs-code /app /app
 ENTRYPOINT ["python", "-m", "jobs"]
 ARG VERSION REVISION
 LABEL org.opencontainers.image.title="loco-health jobs" \
-      org.opencontainers.image.description="Discovers, probes and classifies a fleet of QEMU instances" \
+      org.opencontainers.image.description="Discovers, probes, classifies and mends a fleet of QEMU instances" \
       org.opencontainers.image.version="${VERSION}" org.opencontainers.image.revision="${REVISION}"
 
 FROM room AS api
@@ -82,7 +82,7 @@ COPY --from=api-code /app /app
 ENTRYPOINT ["python", "-m", "api"]
 ARG VERSION REVISION
 LABEL org.opencontainers.image.title="loco-health api" \
-      org.opencontainers.image.description="Shows a fleet of QEMU instances to people and programs; reads only" \
+      org.opencontainers.image.description="Shows a fleet of QEMU instances to people and programs" \
       org.opencontainers.image.version="${VERSION}" org.opencontainers.image.revision="${REVISION}"
 
 # A real, tiny instance of ours: QEMU and PulseAudio without the desktops and codecs that Debian's packages bring along;
