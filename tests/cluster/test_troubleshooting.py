@@ -1,4 +1,4 @@
-"""Every command of docs/troubleshooting.md, run as it stands there."""
+"""Every command of docs/troubleshooting.md and of the runbooks, run as it stands there."""
 
 import os
 import re
@@ -26,6 +26,16 @@ COMMANDS = sorted(
 )
 
 
+# What looks at something; what changes something is proven where its effect is.
+RUNBOOK_COMMANDS = sorted(
+    {
+        command
+        for page in (ROOT / "docs" / "runbooks").glob("*.md")
+        for command in re.findall(r"`(kubectl [^`]*)`", page.read_text().partition("## Mitigation")[0])
+    }
+)
+
+
 def run(command: str, deployment) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"KUBECONFIG": str(deployment.kube.kubeconfig), "PATH": deployment.kube.path}
     return subprocess.run(
@@ -33,8 +43,8 @@ def run(command: str, deployment) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("command", [one for one in COMMANDS if "port-forward" not in one])
-def test_a_command_of_the_page_works(command, deployment):
+@pytest.mark.parametrize("command", [one for one in [*COMMANDS, *RUNBOOK_COMMANDS] if "port-forward" not in one])
+def test_a_command_of_the_pages_works(command, deployment):
     deployment.wait_healthy(90)
     forget_job(deployment)
     done = run(command, deployment)
@@ -45,7 +55,7 @@ def test_a_command_of_the_page_works(command, deployment):
         done = run(command, deployment)
     forget_job(deployment)
 
-    may_be_silent = " logs " in command or "--ignore-not-found" in command  # nothing to tell yet, or nothing to remove
+    may_be_silent = " logs " in command or " > " in command or "--ignore-not-found" in command  # nothing to tell yet, or nothing to remove
 
     assert (0, True) == (done.returncode, may_be_silent or bool(done.stdout.strip())), done.stderr
 
@@ -73,5 +83,6 @@ def test_the_report_is_there_behind_a_port_forward(deployment):
     assert '"qemu_healthy"' in report
 
 
-def test_the_page_has_commands():
+def test_the_pages_have_commands():
     assert len(COMMANDS) > 15
+    assert len(RUNBOOK_COMMANDS) > 10
