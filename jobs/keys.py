@@ -1,4 +1,4 @@
-"""The master key and what is made of it: one key an instance, the newest first and one before it; pure.
+"""The master key and what is made of it: one key an instance, the newest first and one before it.
 
 A key file has one key a line as 64 hexadecimal digits, see agent.signing.
 """
@@ -6,10 +6,18 @@ A key file has one key a line as 64 hexadecimal digits, see agent.signing.
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 
 from agent.signing import KEY_BYTES, derive_key, parse_keys
 from jobs.errors import ConfigError
 from jobs.health.model import InstanceKey
+
+# chosen: two keys and their line ends are 130 bytes.
+_MAX_FILE_BYTES = 1024
+
+
+class MasterMissing(Exception):
+    """There is no master key, so nothing can be signed; the text is one clause and never part of a key."""
 
 
 def new_master() -> str:
@@ -39,3 +47,16 @@ def parse_master(text: str, where: str) -> tuple[bytes, ...]:
         return parse_keys(text)
     except ValueError as error:
         raise ConfigError(f"master key {where}: {error}; nothing was written") from error
+
+
+def read_master(path: Path | None) -> tuple[bytes, ...]:
+    """Return the master keys of a file, the newest first. Raises: MasterMissing."""
+    if path is None:
+        raise MasterMissing("no master key is given (LOCO_MASTER_KEY_FILE), so no act can be signed")
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MAX_FILE_BYTES).decode("ascii", errors="replace")
+        return parse_keys(text)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise MasterMissing(f"master key {path}: {why}, so no act can be signed") from error
