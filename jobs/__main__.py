@@ -15,6 +15,7 @@ group = LazyGroup(
         "compact": "jobs.commands.compact:compact",
         "local": "jobs.commands.local:local",
         "replay": "jobs.commands.replay:replay",
+        "recover": "jobs.commands.recover:recover",
         "keys": "jobs.commands.keys:keys",
         "audit": "jobs.commands.audit:audit",
     },
