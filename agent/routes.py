@@ -1,4 +1,4 @@
-"""What the agent answers, path by path; all but acts is in memory, so no answer takes longer than a millisecond."""
+"""What the agent answers, path by path; all but acts and evidence is in memory and takes a millisecond at most."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from agent.actions.table import ACTS
 from agent.checks.clients import MAX_BODY_BYTES as MAX_STATS_BYTES
 from agent.checks.clients import StatsInvalid, TooManyStats
 from agent.collect import ROUND_SECONDS, Rounds
+from agent.evidence import Evidence
 from agent.exchange import Answer, Request, problem
 from agent.metrics import exposition
 from agent.report import encode
@@ -28,7 +29,7 @@ class Routes:
 
     def __init__(self, rounds: Rounds) -> None:
         self._rounds = rounds
-        self._door = Door(rounds.scene, rounds.boot_id)
+        self._door, self._evidence = Door(rounds.scene, rounds.boot_id), Evidence(rounds.scene)
         self._table: dict[str, dict[str, Route]] = {
             "/health": {"GET": self._health},
             "/screen.png": {"GET": self._screen},
@@ -36,6 +37,7 @@ class Routes:
             "/livez": {"GET": self._livez},
             "/readyz": {"GET": self._readyz},
             "/client-stats": {"POST": self._client_stats, "OPTIONS": self._client_stats_options},
+            "/evidence": {"GET": self._seen},
             "/actions/challenge": {"GET": self._challenge},
             **{f"/actions/{name}": {"POST": self._door.act} for name in ACTS},
         }
@@ -85,6 +87,9 @@ class Routes:
         if self._rounds.sequence == 0:
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the first round is under way")
         return Answer(HTTPStatus.OK, b"ok\n", "text/plain")
+
+    def _seen(self, _request: Request, _body: bytes) -> Answer:
+        return Answer(HTTPStatus.OK, self._evidence.body(), "application/json", (_FRESH,))
 
     def _challenge(self, _request: Request, _body: bytes) -> Answer:
         return self._door.challenge()

@@ -33,7 +33,7 @@ _LISTENINGS = 100
 class AudioCheck:
     """PulseAudio as its own clients see it, through libpulse.
 
-    playing_sink: name of the sink that QEMU was last seen to play into.
+    playing_sink: name of the sink that QEMU was last seen to play into. listing: the last round's sinks and streams.
     """
 
     def __init__(self, settings: Settings, planned: Planned) -> None:
@@ -47,6 +47,7 @@ class AudioCheck:
         self._restarted_at: float | None = None
         self._heard_at: float | None = None
         self.playing_sink: str | None = None
+        self.listing: tuple[list[Any], list[Any]] = [], []
 
     def measure(self) -> Audio:
         """Return the block; a server that nobody has set up and that isn't where libpulse looks is unknown."""
@@ -82,8 +83,8 @@ class AudioCheck:
         self._cookie = cookie
 
     def _listen(self, pulse: pulsectl.Pulse, alsa: int) -> Audio:
-        sinks = pulse.sink_list()
-        streams = [stream.sink for stream in pulse.sink_input_list() if is_of_qemu(stream, self._qemu_pattern)]
+        self.listing = sinks, inputs = pulse.sink_list(), pulse.sink_input_list()
+        streams = [stream.sink for stream in inputs if is_of_qemu(stream, self._qemu_pattern)]
         playing = next((sink for sink in sinks if sink.index in streams), None)
         level = None
         if playing is not None:
@@ -129,6 +130,7 @@ class AudioCheck:
         return msgspec.structs.replace(block, restarts=restarts, seconds_since_restart=since)
 
     def _hang_up(self) -> None:
+        self.listing = [], []
         if self._pulse is not None:
             self._pulse.close()
             self._pulse = None
@@ -158,6 +160,11 @@ def import_pulsectl() -> Any:  # noqa: ANN401 - a module
 def is_of_qemu(stream: Any, pattern: str) -> bool:  # noqa: ANN401 - pulsectl has no types
     """Tell whether a stream is played by an executable of that name."""
     return fnmatchcase(stream.proplist.get("application.process.binary", ""), pattern)
+
+
+def state_of(sink: Any) -> str:  # noqa: ANN401 - pulsectl has no types
+    """Return PulseAudio's word for what a sink does (`running`, `idle`, `suspended`)."""
+    return str(sink.state).rpartition("=")[2].strip(">")
 
 
 def is_suspended(sink: Any) -> bool:  # noqa: ANN401 - pulsectl has no types
@@ -206,7 +213,7 @@ def alsa_cards() -> int:
 def _sink(sink: Any, level: float | None, streams: int) -> Sink:  # noqa: ANN401 - pulsectl has no types
     return Sink(
         name=sink.name[:200],
-        state=str(sink.state).rpartition("=")[2].strip(">"),
+        state=state_of(sink),
         muted=bool(sink.mute),
         volume=round(sink.volume.value_flat, 3),
         level=level,

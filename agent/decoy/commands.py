@@ -41,15 +41,23 @@ def decoy() -> None:
 @decoy.command()
 @_id
 @_dir
+@click.option(
+    "--key-file",
+    default="",
+    envvar="LOCO_ACTION_KEY_FILE",
+    show_envvar=True,
+    metavar="FILE",
+    help="Key file of its agent; who signs with the key in it may have the agent act.",
+)
 @click.option("--in-pod", is_flag=True, help="The pod is the network, and another container of it is the agent.")
 @log_level_option
-def run(decoy_id: str, directory: Path, log_level: str, *, in_pod: bool) -> None:
+def run(decoy_id: str, directory: Path, log_level: str, key_file: str, *, in_pod: bool) -> None:
     """Run a decoy until Ctrl-C: QEMU, PulseAudio, bridge and tap, and the agent.
 
     Example: python -m agent decoy run --id instance-0
     """
     start_logging(log_level)
-    instance.run(folder_of(directory, decoy_id), in_pod=in_pod, announce=_announce)
+    instance.run(folder_of(directory, decoy_id), key_file=key_file, in_pod=in_pod, announce=_announce)
 
 
 @decoy.command()

@@ -48,10 +48,10 @@ _PULSE_SECONDS = 5.0
 _STOP_SECONDS = 15.0
 
 
-def run(folder: Folder, *, in_pod: bool, announce: Callable[[Record], None]) -> None:
+def run(folder: Folder, *, key_file: str, in_pod: bool, announce: Callable[[Record], None]) -> None:
     """Run a decoy until SIGTERM or SIGINT, then end its programs and remove its network and sockets.
 
-    in_pod: the pod is its network, and the agent is another container.
+    key_file: the agent's, empty without. in_pod: the pod is its network, and the agent is another container.
     announce: called once, when QEMU and the agent answer.
     Raises: BadRequest when it runs already; DecoyError when the network can't be made.
     """
@@ -66,7 +66,7 @@ def run(folder: Folder, *, in_pod: bool, announce: Callable[[Record], None]) -> 
                 network = of_pod(has_links=means.has_links)
             else:
                 network = make_namespace(_netns(folder)) if means.has_links else on_loopback()
-            _Run(folder, network, means).serve(asked, announce)
+            _Run(folder, network, means, key_file).serve(asked, announce)
         finally:
             sweep(folder)
 
@@ -103,9 +103,16 @@ def sweep(folder: Folder) -> None:
 class _Run:
     """A decoy's programs and the record of them."""
 
-    def __init__(self, folder: Folder, network: Network, means: Means) -> None:
+    def __init__(self, folder: Folder, network: Network, means: Means, key_file: str) -> None:
         self._folder = folder
-        plan = Plan(pod=folder.path.name, uid=str(uuid.uuid4()), folder=folder, network=network, means=means)
+        plan = Plan(
+            pod=folder.path.name,
+            uid=str(uuid.uuid4()),
+            folder=folder,
+            network=network,
+            means=means,
+            key_file=key_file,
+        )
         self._children = [Child(program) for program in programs(plan, os.environ)]
         self._network = network
         self._run = identify(os.getpid())

@@ -10,10 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-QEMU = "qemu-system-x86_64"
+from agent.capabilities import CAP_NET_ADMIN, CAP_SYS_ADMIN, has_capability
 
-# linux/capability.h: what links need, and what a network namespace needs beside.
-_CAP_NET_ADMIN, _CAP_SYS_ADMIN = 12, 21
+QEMU = "qemu-system-x86_64"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +63,8 @@ def _audio_drivers() -> list[str]:
 
 def _may_make_links(*, in_pod: bool) -> bool:
     """Tell whether this process has the capabilities, /dev/net/tun and `ip`."""
-    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    effective = int(status.partition("CapEff:")[2].split()[0], 16)
-    needed = {_CAP_NET_ADMIN} if in_pod else {_CAP_NET_ADMIN, _CAP_SYS_ADMIN}
-    has_rights = all(effective >> number & 1 for number in needed)
+    needed = {CAP_NET_ADMIN} if in_pod else {CAP_NET_ADMIN, CAP_SYS_ADMIN}
+    has_rights = all(has_capability(number) for number in needed)
     return has_rights and shutil.which("ip") is not None and _opens(Path("/dev/net/tun"))
 
 

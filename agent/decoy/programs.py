@@ -35,13 +35,17 @@ _POD_SYS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What the three programs are told: who the decoy is, where it lives, what there is to make it of."""
+    """What the three programs are told: who the decoy is, where it lives, what there is to make it of.
+
+    key_file: of the agent, empty without.
+    """
 
     pod: str
     uid: str
     folder: Folder
     network: Network
     means: Means
+    key_file: str = ""
 
 
 def programs(plan: Plan, environment: Mapping[str, str]) -> list[Program]:
@@ -132,6 +136,7 @@ def _settings(plan: Plan) -> dict[str, str]:
         "LOCO_PULSE_SERVER": folder.pulse_server,
         "LOCO_POD": plan.pod,
         "LOCO_POD_UID": plan.uid,
+        "LOCO_ACTION_KEY_FILE": plan.key_file,
     }
 
 

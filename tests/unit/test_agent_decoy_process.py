@@ -63,8 +63,8 @@ def test_a_process_that_ignores_sigterm_is_killed(tmp_path):
     child.tend(0)
 
 
-def test_a_program_is_started_again_when_its_pause_is_over(tmp_path):
-    child = a_child(tmp_path, "true", restart_seconds=10.0)
+def test_a_program_that_failed_is_started_again_when_its_pause_is_over(tmp_path):
+    child = a_child(tmp_path, "false", restart_seconds=10.0)
     assert child.tend(0.0) is True
     first = child.process
     until(lambda: not first.is_alive)
@@ -78,8 +78,20 @@ def test_a_program_is_started_again_when_its_pause_is_over(tmp_path):
     child.tend(110.0)
 
 
-def test_a_program_can_be_hurried(tmp_path):
+def test_a_program_that_was_asked_to_end_is_started_again_within_a_second(tmp_path):
     child = a_child(tmp_path, "true", restart_seconds=10.0)
+    child.tend(0.0)
+    until(lambda: not child.process.is_alive)
+    child.tend(100.0)
+
+    assert child.tend(100.9) is False
+    assert child.tend(101.0) is True
+    until(lambda: not child.process.is_alive)
+    child.tend(101.0)
+
+
+def test_a_program_can_be_hurried(tmp_path):
+    child = a_child(tmp_path, "false", restart_seconds=10.0)
     child.tend(0.0)
     until(lambda: not child.process.is_alive)
     child.tend(100.0)

@@ -79,6 +79,7 @@ def test_the_agent_is_told_everything_by_its_environment():
         "LOCO_PULSE_SERVER": "unix:/run/d/a/pulse.sock",
         "LOCO_POD": "a",
         "LOCO_POD_UID": "u-1",
+        "LOCO_ACTION_KEY_FILE": "",
     } == {name: value for name, value in environment.items() if name.startswith("LOCO_")}
 
 
