@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
@@ -24,6 +24,7 @@ from jobs.store.connection import reading
 from jobs.store.lease import read_lease
 from jobs.store.ledger import Ending, Moment
 from jobs.store.reader import inventory
+from jobs.template import instance_of_job
 from jobs.window import Observed
 
 logger = logging.getLogger(__name__)
@@ -138,12 +139,11 @@ class Launcher:
             self._wake(_LOOK_SECONDS)
             return
         keys = {public_id: key for key, public_id in found.public_ids.items()}
-        strangers = [one for one in seen if one.public_id and one.public_id not in keys]
-        if strangers and not keys:
+        orders = [(order, one.job) for one in seen if (order := _resolved(one, keys))]
+        if len(orders) < len(seen) and not keys:
             self._wake(_LOOK_SECONDS)
-            self._problems.append(f"nothing acts before the inventory tells which instance {strangers[0].job} was for")
+            self._problems.append("nothing acts before the inventory tells which instances earlier Jobs were for")
             return
-        orders = [(_resolved(one, keys), one.job) for one in seen if one not in strangers]
         newest_id = max((one.attempt_id for one in seen if one.store == found.store), default=0)
         self._is_compared = True
         if newest_id > found.newest_id or not found.is_adopted:
@@ -318,5 +318,9 @@ def _adopt(
     ledger.adopt(connection, orders, now=now)
 
 
-def _resolved(seen: Seen, keys: dict[str, InstanceKey]) -> Order:
-    return replace(seen.order, key=keys[seen.public_id]) if seen.public_id else seen.order
+def _resolved(seen: Seen, keys: Mapping[str, InstanceKey]) -> Order | None:
+    """Return the order with its instance's key, None for an instance that the inventory doesn't know."""
+    if seen.order.key:
+        return seen.order
+    public_id = instance_of_job(seen.public_id, keys)
+    return None if public_id is None else replace(seen.order, key=keys[public_id])

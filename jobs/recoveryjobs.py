@@ -34,7 +34,7 @@ class Look:
 class Seen:
     """One Job of recovery, as its own words tell it, for a ledger that may not know it.
 
-    public_id: set where the order's key isn't told and has to be found by it.
+    public_id: where the order's key isn't told: what the Job says of its instance, perhaps with more behind it.
     store, attempt_id: of the ledger that booked it first, empty and 0 for a Job that a person made.
     """
 

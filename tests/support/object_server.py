@@ -4,17 +4,22 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Lock, Thread
+from urllib.parse import parse_qs, urlsplit
 
 from kubernetes.client.configuration import Configuration
 
 from jobs.cluster.client import ClusterClient
 
+_COLLECTIONS = frozenset({"jobs", "pods"})
+
 
 class Objects:
     """Objects by path. refusal: what to answer instead, as (status, message). lose_answers: do as asked, say nothing.
 
+    refusals: by "METHOD path", for those requests alone. lost: such requests of which the next answer is lost.
     retry_after: what every answer says of when to ask again, empty for nothing.
+    page_items: at most so many in one page of a list. admit: what is kept instead of an object that is created.
     asked: every request as (method, path).
     """
 
@@ -24,21 +29,52 @@ class Objects:
         self.refusal: tuple[int, str] | None = None
         self.lose_answers = False
         self.retry_after = ""
+        self.refusals: dict[str, tuple[int, str]] = {}
+        self.lost: list[str] = []
+        self.page_items = 500
+        self.admit: Callable[[dict], dict] = lambda body: body
+        self._lock = Lock()
 
     def answer(self, method: str, path: str, body: dict) -> tuple[int, dict]:
         """Return status and object."""
-        path = path.partition("?")[0]
+        url = urlsplit(path)
+        path = url.path
         self.asked.append((method, path))
-        if self.refusal:
-            return self.refusal[0], {"kind": "Status", "message": self.refusal[1]}
-        if method == "GET":
+        refusal = self.refusal or self.refusals.get(f"{method} {path}")
+        if refusal:
+            return refusal[0], {"kind": "Status", "message": refusal[1]}
+        if method == "GET" and (path in self.kept or path.rpartition("/")[2] not in _COLLECTIONS):
             return (200, self.kept[path]) if path in self.kept else (404, {"message": f"{path} not found"})
-        if method == "POST":
-            path = f"{path}/{body['metadata']['name']}"
-            if path in self.kept:
-                return 409, {"message": "already exists"}
-        self.kept[path] = body
+        if method == "GET":
+            return 200, self._page(path, {name: values[0] for name, values in parse_qs(url.query).items()})
+        with self._lock:
+            if method == "POST":
+                path, body = f"{path}/{body['metadata']['name']}", self.admit(body)
+                if path in self.kept:
+                    return 409, {"message": "already exists"}
+            self.kept[path] = body
         return 201, body
+
+    def loses(self, method: str, path: str) -> bool:
+        """Tell whether the answer to a request is lost."""
+        request = f"{method} {path.partition('?')[0]}"
+        if request in self.lost:
+            self.lost.remove(request)
+            return True
+        return self.lose_answers
+
+    def _page(self, path: str, query: dict[str, str]) -> dict:
+        """Return a page of the objects right below a path that carry the labels asked for."""
+        wanted = dict(pair.split("=") for pair in query.get("labelSelector", "").split(",") if pair)
+        items = [
+            one
+            for at, one in self.kept.items()
+            if at.rpartition("/")[0] == path and wanted.items() <= one["metadata"].get("labels", {}).items()
+        ]
+        begin = int(query.get("continue", "0"))
+        end = begin + min(self.page_items, int(query["limit"]))
+        metadata = {"continue": str(end)} if end < len(items) else {}
+        return {"kind": "List", "metadata": metadata, "items": items[begin:end]}
 
 
 @contextmanager
@@ -50,7 +86,7 @@ def an_object_server() -> Iterator[tuple[Objects, Callable[[], ClusterClient]]]:
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             status, answer = objects.answer(self.command, self.path, json.loads(body or b"{}"))
-            if objects.lose_answers:
+            if objects.loses(self.command, self.path):
                 return
             data = json.dumps(answer).encode()
             self.send_response(status)

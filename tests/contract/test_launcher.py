@@ -1,0 +1,451 @@
+"""`dispatch` launches: one attempt and one Job of each due plan, and an end for each, whatever the API server does."""
+
+import pytest
+from launching import CRONJOB, JOBS, PODS, Dispatch, a_fleet, cluster_jobs, finish, jobs_of, put_template
+from object_server import an_object_server
+
+from jobs.health.recovery import AttemptOutcome, AttemptState
+from jobs.launcher import CREATE_MS, JOB_MS, MAX_BOOKED, MAX_OPEN
+from jobs.store import ledger
+from jobs.store.connection import transaction
+
+
+@pytest.fixture
+def server():
+    with an_object_server() as (objects, connect):
+        put_template(objects)
+        yield objects, connect
+
+
+@pytest.fixture
+def objects(server):
+    return server[0]
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    with a_fleet(tmp_path / "loco.db") as fleet:
+        fleet.tick()
+        yield fleet
+
+
+@pytest.fixture
+def dispatch(fleet, server):
+    return Dispatch(fleet, cluster_jobs(server[1]))
+
+
+def only(fleet):
+    """Return the one attempt there is."""
+    (attempt,) = fleet.attempts()
+    return attempt
+
+
+def test_a_due_plan_is_an_attempt_first_and_a_job_a_second_later(fleet, objects, dispatch):
+    dispatch.go()
+    booked = only(fleet)
+    jobs_then = jobs_of(objects)
+    dispatch.go()
+    (job,) = jobs_of(objects)
+    named = only(fleet)
+
+    assert (AttemptState.PLANNED, None, []) == (booked.state, booked.job, jobs_then)
+    assert f"recover-{fleet.store()}-instance-0-1" == job["metadata"]["name"] == named.job
+    assert {
+        "cronjob.kubernetes.io/instantiate": "manual",
+        "loco-health/attempt": "1",
+        "loco-health/incident": "incident-0",
+        "loco-health/instance": "instance-0",
+        "loco-health/key": "loco-instances/loco-emulator-0",
+        "loco-health/action": "reset-audio",
+    } == job["metadata"]["annotations"]
+    assert {
+        "loco-health/attempt": "1",
+        "loco-health/incident": "incident-0",
+        "loco-health/action": "reset-audio",
+    }.items() <= (job["metadata"]["labels"].items())
+    assert [{"apiVersion": "batch/v1", "kind": "CronJob", "name": "recover", "uid": "uid-of-recover"}] == (
+        job["metadata"]["ownerReferences"]
+    )
+    assert "1" == job["spec"]["template"]["metadata"]["annotations"]["loco-health/attempt"]
+
+
+def test_a_plan_is_booked_once_however_long_it_stays(fleet, objects, dispatch):
+    dispatch.go(30)
+
+    assert (1, 1) == (len(fleet.attempts()), len(jobs_of(objects)))
+
+
+def test_a_plan_that_is_not_due_is_no_attempt(fleet, dispatch):
+    fleet.tick(action=None)
+    dispatch.go(3)
+
+    assert [] == fleet.attempts()
+
+
+def test_a_plan_of_a_collector_that_has_died_is_no_attempt(fleet, dispatch):
+    fleet.time.wait(36)
+    dispatch.go(3)
+
+    assert [] == fleet.attempts()
+
+
+def test_a_plan_of_another_boot_is_no_attempt(fleet, dispatch):
+    with transaction(fleet.connection):
+        fleet.connection.execute("UPDATE leases SET boot_id = 'boot-0'")
+    dispatch.go(3)
+
+    assert [] == fleet.attempts()
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_wall_clock_that_jumps_makes_no_plan_older_or_younger(fleet, dispatch, hours):
+    fleet.time.wall_ms += hours * 3_600_000
+    dispatch.go()
+
+    assert 1 == len(fleet.attempts())
+
+
+def test_a_plan_from_before_an_attempts_end_is_not_booked_again(fleet, dispatch):
+    dispatch.go(2)
+    with transaction(fleet.connection):
+        ending = ledger.Ending(AttemptOutcome.SUPERSEDED, "as the test says")
+        ledger.end(fleet.connection, 1, ending, now=fleet.time.clock.moment())
+    fleet.time.wait(25)  # past the cool-down, and the plan is younger than two ticks
+    dispatch.go(3)
+    attempts = len(fleet.attempts())
+    fleet.tick()
+    dispatch.go(3)
+
+    assert (1, 2) == (attempts, len(fleet.attempts()))
+
+
+def test_a_job_that_is_there_for_this_attempt_is_the_one(fleet, objects, dispatch):
+    dispatch.go()
+    dispatch.go(is_killed=True)
+    Dispatch(fleet, dispatch.launcher._jobs).go(2)
+
+    assert 1 == len(jobs_of(objects))
+    assert 2 == objects.asked.count(("POST", JOBS))
+    assert jobs_of(objects)[0]["metadata"]["name"] == only(fleet).job
+
+
+def test_a_job_of_the_name_that_is_of_another_attempt_is_a_collision(fleet, objects, dispatch):
+    dispatch.go()
+    name = f"recover-{fleet.store()}-instance-0-1"
+    annotations = {"loco-health/attempt": "1", "loco-health/key": "elsewhere/pod-9"}
+    objects.kept[f"{JOBS}/{name}"] = {"metadata": {"name": name, "annotations": annotations}}
+    dispatch.go()
+    attempt = only(fleet)
+
+    assert AttemptOutcome.NAME_COLLISION is attempt.outcome
+    assert f"Job {name} was there already, and is of attempt 1 of elsewhere/pod-9" == attempt.detail
+
+
+@pytest.mark.parametrize("lost", [f"POST {JOBS}", f"GET {CRONJOB}"])
+def test_a_reply_that_is_lost_is_made_up_for_by_reading(fleet, objects, dispatch, lost):
+    dispatch.go()
+    objects.lost = [lost]
+    problem = dispatch.go()
+    dispatch.go(3)
+
+    assert "failed" in problem or "broke off" in problem
+    assert 1 == len(jobs_of(objects))
+    assert (AttemptState.PLANNED, jobs_of(objects)[0]["metadata"]["name"]) == (only(fleet).state, only(fleet).job)
+
+
+def test_a_job_that_can_never_be_made_is_given_up_after_a_minute_and_a_few_tries(fleet, objects, dispatch):
+    dispatch.go()
+    objects.refusals[f"POST {JOBS}"] = (500, "etcd is away")
+    problems = {dispatch.go() for _ in range(CREATE_MS // 1000 + 15)}
+    attempt = only(fleet)
+
+    assert AttemptOutcome.NOT_CREATED is attempt.outcome
+    assert f"it had no Job after 60 s: POST {JOBS} answered 500: etcd is away" == attempt.detail
+    assert objects.asked.count(("POST", JOBS)) <= 8
+    assert 1 == len(problems - {None})
+
+
+def test_an_attempt_that_outlived_its_dispatcher_by_far_gets_no_job(fleet, objects, dispatch):
+    dispatch.go()
+    fleet.time.wait(CREATE_MS / 1000)
+    dispatch.go()
+
+    assert (AttemptOutcome.NOT_CREATED, []) == (only(fleet).outcome, jobs_of(objects))
+
+
+def test_a_server_that_wants_to_be_left_alone_is(fleet, objects, dispatch):
+    dispatch.go()
+    objects.refusals[f"POST {JOBS}"], objects.retry_after = (429, "too many requests"), "5"
+    dispatch.go()
+    asked = len(objects.asked)
+    for _ in range(4):
+        fleet.tick()
+        dispatch.go()
+    asked_meanwhile = len(objects.asked) - asked
+    objects.refusals, objects.retry_after = {}, ""
+    dispatch.go(2)
+
+    assert 0 == asked_meanwhile
+    assert only(fleet).job is not None
+
+
+@pytest.mark.parametrize(
+    ("request_line", "told"),
+    [
+        (f"GET {CRONJOB}", "dispatch may not get cronjobs recover in namespace loco-health: apply manifests/rbac.yaml"),
+        (f"POST {JOBS}", "dispatch may not create jobs in namespace loco-health: apply manifests/rbac.yaml"),
+    ],
+)
+def test_a_missing_right_is_named(fleet, objects, dispatch, request_line, told):
+    objects.refusals[request_line] = (403, 'jobs.batch is forbidden: User "x" cannot')
+    problem = [dispatch.go() for _ in range(2)][-1]
+
+    assert problem.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("exceeded quota: compute, requested: pods=1", "the quota of namespace loco-health has no room for a recovery"),
+        ("loco-recovery denied request: the image is", "admission in namespace loco-health refuses the recovery Job"),
+        ("namespace is being terminated", "namespace loco-health is being deleted, so nothing acts"),
+    ],
+)
+def test_a_refusal_that_is_no_missing_right_says_what_it_is(fleet, objects, dispatch, said, told):
+    objects.refusals[f"POST {JOBS}"] = (403, f"jobs.batch is forbidden: {said}")
+
+    assert [dispatch.go() for _ in range(2)][-1].startswith(told)
+
+
+def test_without_the_template_nothing_is_booked_and_it_is_said_once(fleet, objects, dispatch, caplog):
+    cronjob = objects.kept.pop(CRONJOB)
+    problems = []
+    for _ in range(4):
+        problems.append(dispatch.go())
+        fleet.time.wait(10)
+        fleet.tick()
+    nothing = fleet.attempts()
+    objects.kept[CRONJOB] = cronjob
+    fleet.tick()
+    dispatch.go()
+
+    assert [] == nothing
+    assert 1 == len(set(problems)) == len(caplog.records)
+    assert problems[0].startswith("CronJob recover, the template of recovery Jobs, isn't in namespace loco-health")
+    assert 1 == len(fleet.attempts())
+
+
+def test_a_template_without_a_job_is_one_sentence(fleet, objects, dispatch):
+    dispatch.go()
+    objects.kept[CRONJOB] = {"metadata": {}, "spec": {}}
+
+    assert dispatch.go().startswith("CronJob recover in namespace loco-health has no Job to make others of")
+
+
+def change_image(job):
+    job["spec"]["template"]["spec"]["containers"][0]["image"] = "elsewhere/evil:1"
+    return job
+
+
+def change_account(job):
+    job["spec"]["template"]["spec"]["serviceAccountName"] = "loco-admin"
+    return job
+
+
+@pytest.mark.parametrize(("change", "told"), [(change_image, "elsewhere/evil:1"), (change_account, "as loco-admin")])
+def test_a_job_that_a_webhook_has_changed_acts_for_nobody(fleet, objects, dispatch, change, told):
+    dispatch.go()
+    objects.admit = change
+    dispatch.go()
+    attempt = only(fleet)
+
+    assert AttemptOutcome.NOT_CREATED is attempt.outcome
+    assert told in attempt.detail
+    with transaction(fleet.connection):
+        assert None is ledger.claim(fleet.connection, 1, "pod-1", now=fleet.time.clock.moment())
+
+
+def pod(**status):
+    """Return the pod of the first Job."""
+    return {"metadata": {"name": "pod-1"}, "status": status}
+
+
+def oom(name):
+    return pod(containerStatuses=[{"name": name, "state": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}}])
+
+
+@pytest.mark.parametrize(
+    ("end", "pods", "told"),
+    [
+        (("Failed", "BackoffLimitExceeded"), [oom("recover")], "OOMKilled"),
+        (("Failed", "BackoffLimitExceeded"), [pod(reason="Evicted")], "Evicted"),
+        (("Failed", "DeadlineExceeded"), [], "DeadlineExceeded"),
+        (("Complete", ""), [], "it ended by itself"),
+    ],
+)
+def test_a_job_that_ended_without_a_word_is_an_unknown_outcome(fleet, objects, dispatch, end, pods, told):
+    dispatch.go(2)
+    (job,) = jobs_of(objects)
+    for one in pods:
+        one["metadata"]["labels"] = {"batch.kubernetes.io/job-name": job["metadata"]["name"]}
+        objects.kept[f"{PODS}/pod-1"] = one
+    finish(job, *end)
+    dispatch.go(7)
+    attempt = only(fleet)
+
+    assert AttemptOutcome.UNKNOWN is attempt.outcome
+    assert f"its Job has ended ({told}), no act was begun" == attempt.detail
+
+
+def test_what_the_runner_wrote_stands_when_its_job_ends(fleet, objects, dispatch):
+    dispatch.go(2)
+    claim(fleet)
+    with transaction(fleet.connection):
+        ending = ledger.Ending(AttemptOutcome.HEALED, "as the test says")
+        ledger.end(fleet.connection, 1, ending, now=fleet.time.clock.moment(), runner="pod-1")
+    finish(jobs_of(objects)[0])
+    dispatch.go(7)
+
+    assert AttemptOutcome.HEALED is only(fleet).outcome
+
+
+def claim(fleet, *, acts=False):
+    """Have the attempt's pod claim it, and begin its act."""
+    with transaction(fleet.connection):
+        assert ledger.claim(fleet.connection, 1, "pod-1", now=fleet.time.clock.moment())
+        assert not acts or ledger.begin_act(fleet.connection, 1, "pod-1", now=fleet.time.clock.moment())
+
+
+def test_an_act_that_was_begun_is_not_given_up_while_it_may_still_come(fleet, objects, dispatch):
+    dispatch.go(2)
+    claim(fleet, acts=True)
+    finish(jobs_of(objects)[0])
+    dispatch.go(35)
+    early = only(fleet).state
+    dispatch.go(15)
+    attempt = only(fleet)
+
+    assert AttemptState.RUNNING is early
+    assert AttemptOutcome.UNKNOWN is attempt.outcome
+    assert "its Job has ended (BackoffLimitExceeded), what its act did wasn't seen" == attempt.detail
+
+
+@pytest.mark.parametrize(("acts", "seconds"), [(False, 7), (True, JOB_MS // 1000 + 5)])
+def test_a_job_that_vanished_ends_at_once_unless_it_has_begun_to_act(fleet, objects, dispatch, acts, seconds):
+    dispatch.go(2)
+    claim(fleet, acts=acts)
+    (path,) = [path for path in objects.kept if path.startswith(f"{JOBS}/")]
+    del objects.kept[path]
+    dispatch.go(seconds - 7)
+    early = only(fleet).state
+    dispatch.go(14)
+    attempt = only(fleet)
+
+    assert AttemptState.RUNNING is early
+    assert AttemptOutcome.UNKNOWN is attempt.outcome
+    assert attempt.detail.startswith("its Job isn't there any more")
+
+
+def test_a_job_that_another_replaced_under_its_name_has_vanished(fleet, objects, dispatch):
+    dispatch.go(2)
+    jobs_of(objects)[0]["metadata"]["annotations"]["loco-health/attempt"] = "77"
+    dispatch.go(7)
+
+    assert "its Job isn't there any more (another Job has its name), no act was begun" == only(fleet).detail
+
+
+def test_a_job_that_goes_on_for_ever_is_given_up(fleet, objects, dispatch):
+    dispatch.go(JOB_MS // 1000)
+    early = only(fleet).state
+    dispatch.go(10)
+
+    assert AttemptState.PLANNED is early
+    assert "nothing was heard of it for 360 s, no act was begun" == only(fleet).detail
+
+
+def test_an_api_server_that_is_away_ends_nothing(fleet, objects, dispatch):
+    dispatch.go(2)
+    objects.refusal = (503, "the server is starting")
+    problem = [dispatch.go() for _ in range(60)][-1]
+    objects.refusal = None
+    mended = [dispatch.go() for _ in range(10)][-1]
+
+    assert AttemptState.PLANNED is only(fleet).state
+    assert problem.endswith("answered 503: the server is starting")
+    assert None is mended
+
+
+def test_many_due_plans_are_booked_little_by_little_and_only_so_many_at_once(tmp_path, server):
+    with a_fleet(tmp_path / "loco.db", instances=12) as fleet:
+        fleet.tick()
+        dispatch = Dispatch(fleet, cluster_jobs(server[1]))
+        counts = []
+        for _ in range(8):
+            dispatch.go()
+            counts.append(len(fleet.attempts()))
+
+        assert [MAX_BOOKED * n for n in range(1, 5)] == counts[:4]
+        assert {MAX_OPEN} == set(counts[4:])
+        assert MAX_OPEN == len(jobs_of(server[0]))
+
+
+def test_a_store_that_knows_nothing_takes_over_what_was_done_before(tmp_path, server, fleet, objects, dispatch):
+    dispatch.go(2)
+    objects.page_items = 1
+    by_hand = {"name": "recover-instance-0-again", "labels": dict(jobs_of(objects)[0]["metadata"]["labels"])}
+    objects.kept[f"{JOBS}/{by_hand['name']}"] = {"metadata": by_hand}
+    with a_fleet(tmp_path / "new.db", is_adopted=False) as fresh:
+        fresh.tick()
+        Dispatch(fresh, dispatch.launcher._jobs).go(3)
+        adopted = [(one.key, one.job, one.outcome, one.action) for one in fresh.attempts()]
+
+    key = "loco-instances/loco-emulator-0"
+    assert [
+        (key, f"recover-{fleet.store()}-instance-0-1", "unknown-outcome", "reset-audio"),
+        (key, "recover-instance-0-again", "unknown-outcome", "restart-qemu"),
+    ] == adopted
+
+
+def test_nothing_is_booked_before_it_is_known_what_was_done_before(tmp_path, server, objects):
+    objects.refusals[f"GET {JOBS}"] = (403, 'jobs.batch is forbidden: User "x" cannot list')
+    with a_fleet(tmp_path / "new.db", is_adopted=False) as fleet:
+        fleet.tick()
+        dispatch = Dispatch(fleet, cluster_jobs(server[1]))
+        problem = dispatch.go()
+        dispatch.go(10)
+        nothing = fleet.attempts()
+        objects.refusals = {}
+        fleet.tick()
+        dispatch.go(2)
+
+        assert problem.startswith("dispatch may not list jobs in namespace loco-health: apply manifests/rbac.yaml")
+        assert ([], 1) == (nothing, len(fleet.attempts()))
+
+
+def test_an_older_state_of_the_store_finds_that_its_jobs_know_more(tmp_path, server, fleet, objects, dispatch):
+    dispatch.go(2)
+    name = jobs_of(objects)[0]["metadata"]["name"]
+    with a_fleet(tmp_path / "old.db") as old:
+        with transaction(old.connection):
+            old.connection.execute("UPDATE ledger SET store = ?", (fleet.store(),))
+        old.tick()
+        Dispatch(old, dispatch.launcher._jobs).go(3)
+
+        assert fleet.store() != old.store()
+        assert [(name, AttemptOutcome.UNKNOWN)] == [(one.job, one.outcome) for one in old.attempts()]
+
+
+def test_twenty_dispatchers_that_race_make_one_attempt_and_one_job(fleet, server, objects):
+    jobs = cluster_jobs(server[1])
+    rivals = [Dispatch(fleet, jobs) for _ in range(20)]
+    # All of them see the plan before the first writes, then all see the attempt before the first names its Job.
+    for _ in range(3):
+        seen = [rival.launcher.observe(rival.connection) for rival in rivals]
+        for rival, observed in zip(rivals, seen, strict=True):
+            if observed.write:
+                with transaction(rival.connection):
+                    observed.write(rival.connection)
+        fleet.time.wait(1)
+
+    assert (1, 1) == (len(fleet.attempts()), len(jobs_of(objects)))
+    assert 20 == objects.asked.count(("POST", JOBS))
