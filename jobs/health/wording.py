@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from jobs.health.brake import COMMON_CAUSE, FLEET_BRAKE
 from jobs.health.model import Evidence, Reason
 from jobs.health.rules import RULES
 from jobs.health.staleness import OBSERVATION_STALE, STALE_MEANS
 
 Scalar = float | str | bool | None
 
-_MEANINGS = {rule.code: rule.means for rule in RULES} | {OBSERVATION_STALE: STALE_MEANS}
+_MEANINGS = {rule.code: rule.means for rule in RULES} | {
+    OBSERVATION_STALE: STALE_MEANS,
+    COMMON_CAUSE: "Several instances that share a node or a new image fell ill together.",
+    FLEET_BRAKE: "Too many instances are ill at once without a common cause.",
+}
 
 
 def meaning(code: str) -> str:

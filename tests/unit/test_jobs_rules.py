@@ -1,5 +1,4 @@
 import re
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from jobs.health.model import FailureClass, ProbeOutcome, Severity
 from jobs.health.policy import Policy
 from jobs.health.rows import node, pod, wishes
 from jobs.health.rules import BADNESS, BY_CODE, FAULTS, RULES
+from jobs.health.thresholds import ranges_of
 
 REASONS = (Path(__file__).parents[2] / "docs" / "reasons.md").read_text()
 
@@ -224,9 +224,9 @@ def test_the_page_of_reasons_says_what_the_rules_say():
 
 def test_the_page_of_reasons_lists_every_threshold_with_default_and_range():
     rows = re.findall(r"^\| `([a-z_]+)` \| (\S+) \| (\S+) \| (\S+) \|$", REASONS, re.MULTILINE)
-    metadata = [(one.name, one.default, one.metadata["least"], one.metadata["most"]) for one in fields(Policy)]
+    ranges = [(name, getattr(Policy(), name), one.least, one.most) for name, one in ranges_of(Policy).items()]
 
-    assert [(name, *(f"{value:g}" for value in values)) for name, *values in metadata] == rows
+    assert [(name, *(f"{value:g}" for value in values)) for name, *values in ranges] == rows
 
 
 def test_a_legacy_report_needs_no_block_that_its_agent_never_had():
