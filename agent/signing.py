@@ -24,9 +24,14 @@ _AUTHORIZATION = re.compile(rf'{SCHEME} challenge="([\x21\x23-\x5b\x5d-\x7e]{{1,
 
 
 def derive_key(master: bytes, namespace: str, pod: str) -> bytes:
-    """Return the 32 byte key of one instance. Source: RFC 5869 (HKDF with SHA-256), one block."""
-    extracted = hmac.digest(_SALT, master, "sha256")
-    return hmac.digest(extracted, f"{namespace}/{pod}".encode() + b"\x01", "sha256")
+    """Return the 32 byte key of one instance."""
+    return hkdf(master, salt=_SALT, info=f"{namespace}/{pod}".encode())
+
+
+def hkdf(secret: bytes, *, salt: bytes, info: bytes) -> bytes:
+    """Return the first block, 32 bytes, of HKDF with SHA-256. Source: RFC 5869, sections 2.2 and 2.3."""
+    extracted = hmac.digest(salt, secret, "sha256")
+    return hmac.digest(extracted, info + b"\x01", "sha256")
 
 
 @dataclass(frozen=True, slots=True)
