@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from api.instants import rfc3339
+from api.recovery import Recovering
 from api.snapshot import Report, Snapshot
 from jobs.health.classify import unobserved
 from jobs.health.incident import Incident
@@ -38,7 +39,7 @@ class Standing:
 
     verdict, failure_class, reasons, recommendations: of the latest assessment; unknown with its own reason when that
     is stale or there is none. assessment: the latest one as it was made, however old.
-    report: the last good one.
+    report: the last good one. recovery: None where a ConfigMap answers, which doesn't tell.
     """
 
     instance: Instance
@@ -54,6 +55,7 @@ class Standing:
     reasons: tuple[Reason, ...]
     recommendations: tuple[str, ...]
     source: Source = Source.STORE
+    recovery: Recovering | None = None
 
     @property
     def observed_at_ms(self) -> int | None:
@@ -178,4 +180,5 @@ def _standing(snapshot: Snapshot, instance: Instance, now_ms: int) -> Standing:
         reasons=told.reasons,
         recommendations=told.recommendations,
         source=source_of(snapshot),
+        recovery=snapshot.recovery.of(key) if snapshot.recovery else None,
     )

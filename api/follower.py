@@ -12,6 +12,7 @@ from typing import TypeVar
 from api.fleet import Fleet, see
 from api.instants import rfc3339
 from api.mounted import Mounted
+from api.recovery import Bounds
 from api.snapshot import Snapshot, load
 from jobs.errors import JobError, StoreLocked
 from jobs.store.connection import open_reader, reading
@@ -29,11 +30,19 @@ class Follower:
     """Keep the newest snapshot of a store that may not be there yet, may be replaced, and may refuse for a while.
 
     A store that refuses leaves the last snapshot in place, unless `second` knows something newer; `Fleet.problem`
-    says why. second: the mounted ConfigMap, None where there is none.
+    says why. second: the mounted ConfigMap, None where there is none. bounds: what the jobs were told of recovery.
     """
 
-    def __init__(self, path: Path, clock_ms: Callable[[], int], *, second: Mounted | None = None) -> None:
-        self._path = path
+    def __init__(
+        self,
+        path: Path,
+        clock_ms: Callable[[], int],
+        *,
+        second: Mounted | None = None,
+        bounds: Bounds | None = None,
+    ) -> None:
+        self.path = path
+        self._bounds = bounds or Bounds()
         self._clock_ms = clock_ms
         self._second = second
         self._lock = threading.Lock()
@@ -98,7 +107,7 @@ class Follower:
                 return self._snapshot
             # Another file may hold another fleet under the same revision.
             previous = None if self._data_version is None else self._snapshot
-            snapshot = load(connection, previous)
+            snapshot = load(connection, previous, self._bounds)
         self._data_version = data_version
         return snapshot
 
@@ -114,15 +123,15 @@ class Follower:
             with reading(connection):
                 yield connection
         except StoreLocked as error:
-            raise StoreLocked(f"store {self._path} was held by a writer for over {wait_ms} ms") from error
+            raise StoreLocked(f"store {self.path} was held by a writer for over {wait_ms} ms") from error
 
     def _opened(self) -> sqlite3.Connection:
         """Return a connection to the file that the path names now."""
-        file = _identity(self._path)
+        file = _identity(self.path)
         if self._connection is not None and file == self._file:
             return self._connection
         self._drop()
-        self._connection, self._file = open_reader(self._path), file
+        self._connection, self._file = open_reader(self.path), file
         return self._connection
 
     def _drop(self) -> None:

@@ -29,11 +29,14 @@ _REFRESH = "refresh"
 class LocalDoor:
     """Start children of this process for a caller who has the token of this start."""
 
-    def __init__(self, store: Path, token: str, *, token_file: Path, instances: Path | None) -> None:
+    def __init__(
+        self, store: Path, token: str, *, token_file: Path, instances: Path | None, is_dry_run: bool = False
+    ) -> None:
         self._store = store
         self._token = token
         self._token_file = token_file
         self._instances = instances
+        self._is_dry_run = is_dry_run
         self._lock = threading.Lock()
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -48,8 +51,10 @@ class LocalDoor:
 
     def recover(self, token: str, instance: Instance, *, is_forced: bool) -> str:  # noqa: ARG002 - the door's signature
         """Start `recover` for one instance; return the child's name. Raises: Problem."""
-        force = ("--force",) if is_forced else ()
-        return self._start(instance.key, ("recover", "--instance", instance.public_id, *force))
+        words = ["recover", "--instance", instance.public_id]
+        words += ["--force"] if is_forced else []
+        words += ["--dry-run"] if self._is_dry_run else []
+        return self._start(instance.key, words)
 
     def refresh(self, token: str) -> str:  # noqa: ARG002 - the door's signature
         """Ask `discover` for one tick; return the child's name. Raises: Problem."""
@@ -57,9 +62,9 @@ class LocalDoor:
             raise forbidden(
                 ProblemReason.ASKING_IS_OFF, "this API was given no LOCO_INSTANCES to look at; nothing was started"
             )
-        return self._start(_REFRESH, ("discover", "--instances", str(self._instances), "--window", "0"))
+        return self._start(_REFRESH, ["discover", "--instances", str(self._instances), "--window", "0"])
 
-    def _start(self, what: str, arguments: tuple[str, ...]) -> str:
+    def _start(self, what: str, words: list[str]) -> str:
         """Start `python -m jobs`, one child for each thing that is asked; it outlives this process."""
         with self._lock:
             self._children = {name: child for name, child in self._children.items() if child.poll() is None}
@@ -76,7 +81,7 @@ class LocalDoor:
                 )
             try:
                 child = subprocess.Popen(
-                    (sys.executable, "-m", "jobs", *arguments, "--store", str(self._store)),
+                    (sys.executable, "-m", "jobs", *words, "--store", str(self._store)),
                     stdin=subprocess.DEVNULL,
                     stdout=sys.stderr,  # it says there what it did; our own stdout may be somebody's data
                     start_new_session=True,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.exposition import generate_latest as plain_text
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE_OPEN_METRICS
@@ -45,6 +45,7 @@ class FleetCollector(Collector):
         standings = list(self._fleet.standings.values())
         yield _gauge("loco_build_info", "Version of the API; always 1", ("version",), [((__version__,), 1)])
         yield from _instances(standings)
+        yield from _recovery(standings, self._snapshot)
         yield from _runs(self._snapshot)
         size_bytes = self._snapshot.size_bytes
         samples = [] if size_bytes is None else [((), size_bytes)]
@@ -99,6 +100,31 @@ def _instances(standings: list[Standing]) -> Iterator[Metric]:
         "1 for each reason that an open incident has had so far",
         (*INSTANCE, "reason"),
         [((*_labels(s), code), 1) for s in standings if s.incident for code in s.incident.codes],
+    )
+
+
+def _recovery(standings: list[Standing], snapshot: Snapshot) -> Iterator[Metric]:
+    """Yield what recovery did and what it waits for; without samples where a ConfigMap answers."""
+    attempts = CounterMetricFamily(
+        "loco_recovery_attempts",
+        "Attempts that ended since the store was made",
+        labels=("action", "outcome"),
+    )
+    for labels, count in snapshot.recovery.totals.items() if snapshot.recovery else ():
+        attempts.add_metric(labels, count)
+    yield attempts
+    known = [(_labels(standing), standing.recovery) for standing in standings if standing.recovery]
+    yield _gauge(
+        "loco_recovery_attempt_open",
+        "1 for an attempt that is planned or running",
+        (*INSTANCE, "action"),
+        [((*labels, one.action), 1) for labels, each in known for one in each.attempts if one.outcome is None],
+    )
+    yield _gauge(
+        "loco_recovery_hold",
+        "1 for the reason why nothing is done about an open incident now",
+        (*INSTANCE, "hold"),
+        [((*labels, each.hold.hold), 1) for labels, each in known if each.plan and each.hold],
     )
 
 

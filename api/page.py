@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from agent import __version__
 from agent.report import HealthReport
-from api import measured
+from api import measured, prose
 from api.fleet import COLLECTOR, Fleet, Source, Standing
 from api.instants import rfc3339
 from jobs.health.model import Reason, Severity, Verdict
@@ -43,6 +43,7 @@ def render(fleet: Fleet) -> str:
         banners="".join(f'<p class="banner" role="status">{text}</p>' for text in _warnings(fleet)),
         cards="".join(_card(standing) for standing in standings),
         version=__version__,
+        mode=f", {told}" if (told := prose.mode(fleet)) else "",
     )
 
 
@@ -85,7 +86,7 @@ def _warnings(fleet: Fleet) -> list[str]:
         warnings.append(f"<b>The list of instances may be old.</b> {escape(fleet.discovery_problem)}")
     if not fleet.standings:
         warnings.append("<b>No instances.</b> The inventory names none yet.")
-    return warnings
+    return warnings + [f"<b>{escape(headline)}</b> {escape(detail)}" for headline, detail in prose.banners(fleet)]
 
 
 def _card(standing: Standing) -> str:
@@ -105,6 +106,7 @@ def _card(standing: Standing) -> str:
         since=since,
         picture=_picture(standing),
         reasons="".join(_reason(reason) for reason in standing.reasons) + _before(standing),
+        recovery=_recovery(standing),
         facts=_facts(standing),
         seen=seen,
     )
@@ -133,6 +135,12 @@ def _reason(reason: Reason) -> str:
         f'<li class="{kind}">{escape(meaning(reason.code))} <code>{escape(reason.code)}</code>'
         f"{f'<ul>{facts}</ul>' if facts else ''}</li>"
     )
+
+
+def _recovery(standing: Standing) -> str:
+    """Return what is done about it next, and what was done last."""
+    told = (prose.outlook(standing), prose.outcome(standing))
+    return "".join(f'<p class="recovery">{escape(line)}</p>' for line in told if line)
 
 
 def _before(standing: Standing) -> str:
@@ -194,6 +202,7 @@ _CARD = """
     <small>{seen}</small>
   </header>
   <ul class="reasons">{reasons}</ul>
+  {recovery}
   <dl>{facts}</dl>
 </article>"""
 
@@ -225,7 +234,7 @@ _DOCUMENT = """<!doctype html>
   <a href="api/reasons">reasons</a>
   <a href="metrics">metrics</a>
   <a href="openapi.json">OpenAPI</a>
-  <span>loco-health {version}, read-only</span>
+  <span>loco-health {version}{mode}</span>
 </footer>
 </body>
 </html>

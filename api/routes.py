@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from api import asked, page, query, wording
 from api.answer import Answer, json_answer
@@ -16,13 +16,16 @@ from api.fleet import Fleet, Standing
 from api.follower import Follower
 from api.problem import ProblemReason, echo, not_found, unavailable
 from api.snapshot import Snapshot
-from api.views import discovery, instances, quality
+from api.views import discovery, evidence, instances, quality, recovery
 from api.views import history as past
 from jobs.errors import JobError
-from jobs.health.model import InstanceKey
-from jobs.store import reader
+from jobs.health.incident import Incident
+from jobs.health.recovery import Attempt
+from jobs.store import ledger, reader
 
 Found = TypeVar("Found")
+
+_Told: TypeAlias = tuple[Incident, list[Attempt]]
 
 # chosen: two days of minutes, which is all that is kept of them.
 MAX_POINTS = 2880
@@ -33,6 +36,10 @@ MAX_ROWS = 500
 # chosen: what fits a screen; `limit` asks for more.
 DEFAULT_ROWS = 100
 DEFAULT_POINTS = 60
+
+# chosen: a bundle has 2 MiB at most, so that an answer stays small beside the pod's 256 MiB.
+DEFAULT_BUNDLES = 3
+MAX_BUNDLES = 10
 CHANGES_OF_WHY = 20
 
 _HERE = Path(__file__).parent
@@ -135,9 +142,13 @@ def _history(call: Call) -> Answer:
 
 def _why(call: Call) -> Answer:
     """Answer with the verdict, its witnesses and the last changes."""
-    key = call.standing.instance.key
-    changes = call.ask(lambda connection: reader.changes(connection, key, since_ms=0, limit=CHANGES_OF_WHY))
-    return json_answer(past.why(call.standing, changes), observed_at_ms=call.standing.observed_at_ms)
+    standing = call.standing
+
+    def question(connection: sqlite3.Connection) -> tuple[list[reader.Change], list[Attempt]]:
+        changes = reader.changes(connection, standing.instance.key, since_ms=0, limit=CHANGES_OF_WHY)
+        return changes, ledger.of_incident(connection, standing.incident.id) if standing.incident else []
+
+    return json_answer(past.why(standing, *call.ask(question)), observed_at_ms=standing.observed_at_ms)
 
 
 def _picture(call: Call) -> Answer:
@@ -149,11 +160,6 @@ def _picture(call: Call) -> Answer:
     return Answer(screen.png, "image/png", observed_at_ms=screen.taken_at_ms)
 
 
-def _public_ids(call: Call) -> dict[InstanceKey, str]:
-    """Return what people call each instance that the inventory still names."""
-    return {instance.key: public_id for public_id, instance in call.snapshot.instances.items()}
-
-
 def _incidents(call: Call) -> Answer:
     """Answer with incidents, the newest first; `before` is the id of the last one seen."""
     values = query.read_query(call.query, ("instance", "state", "limit", "before"))
@@ -162,22 +168,48 @@ def _incidents(call: Call) -> Answer:
     key = call.snapshot.instances[values["instance"]].key if values.get("instance") in call.snapshot.instances else None
     if key is None and "instance" in values:
         raise not_found(ProblemReason.UNKNOWN_INSTANCE, f"no instance is called {echo(values['instance'])}")
-    found = call.ask(
-        lambda connection: reader.incidents(
-            connection, key=key, only_open=only_open, limit=limit, before=values.get("before")
-        )
-    )
-    ids = _public_ids(call)
-    return json_answer([past.incident(ids.get(one.key), one) for one in found])
+
+    def question(connection: sqlite3.Connection) -> list[_Told]:
+        found = reader.incidents(connection, key=key, only_open=only_open, limit=limit, before=values.get("before"))
+        return [(one, ledger.of_incident(connection, one.id)) for one in found]
+
+    return json_answer(_incident_shapes(call, call.ask(question)))
 
 
 def _incident(call: Call) -> Answer:
     """Answer with one incident."""
-    found = call.ask(lambda connection: reader.incident(connection, call.id))
+    (shape,) = _incident_shapes(call, [_told(call)])
+    return json_answer(shape)
+
+
+def _evidence(call: Call) -> Answer:
+    """Answer with the bundles of an incident's attempts, the newest first, as they were kept."""
+    values = query.read_query(call.query, ("limit",))
+    limit = query.whole_number(values, "limit", default=DEFAULT_BUNDLES, highest=MAX_BUNDLES)
+    kept = [attempt for attempt in reversed(_told(call)[1]) if attempt.has_evidence]
+    return json_answer([evidence.bundle(attempt, call.follower.path) for attempt in kept[:limit]])
+
+
+def _told(call: Call) -> _Told:
+    """Return the incident that the path names, with its attempts. Raises: Problem (404)."""
+
+    def question(connection: sqlite3.Connection) -> tuple[Incident | None, list[Attempt]]:
+        return reader.incident(connection, call.id), ledger.of_incident(connection, call.id)
+
+    found, attempts = call.ask(question)
     if found is None:
         raise not_found(ProblemReason.UNKNOWN_INCIDENT, f"no incident has the id {echo(call.id)}")
-    ids = _public_ids(call)
-    return json_answer(past.incident(ids.get(found.key), found))
+    return found, attempts
+
+
+def _incident_shapes(call: Call, told: list[_Told]) -> list[dict[str, Any]]:
+    """Return incidents with their attempts, each open one with its plan."""
+    ids = {instance.key: public_id for public_id, instance in call.snapshot.instances.items()}
+    known = call.snapshot.recovery
+    return [
+        past.incident(one, ids, attempts=attempts, planned=known.of(one.key).plan if known else None)
+        for one, attempts in told
+    ]
 
 
 def _runs(call: Call) -> Answer:
@@ -242,10 +274,11 @@ ROUTES = (
     Route("/api/quality/metrics", _fleet(lambda call: quality.keyed(quality.quality, call.fleet))),
     Route("/api/quality/metrics/{id}", _one(quality.quality)),
     Route("/api/quality/summary", _fleet(lambda call: quality.summary(call.fleet))),
-    Route("/api/quality/recovery-status", _fleet(lambda call: quality.keyed(quality.recovery, call.fleet))),
+    Route("/api/quality/recovery-status", _fleet(lambda call: quality.keyed(recovery.recovery, call.fleet))),
     Route("/api/quality/recover/{id}", None, post=asked.recover),
     Route("/api/incidents", _incidents, is_cached=False),
     Route("/api/incidents/{id}", _incident, is_cached=False),
+    Route("/api/incidents/{id}/evidence", _evidence, is_cached=False),
     Route("/api/runs", _runs, is_cached=False),
     Route("/api/reasons", _fleet(lambda _: wording.reasons()), needs_store=False),
     Route("/metrics", _metrics, variants=("application/openmetrics-text",)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import socket
 import sys
@@ -19,13 +18,16 @@ from waitress.task import ErrorTask
 
 from agent.commandline import CONTEXT_SETTINGS, log_level_option, start_logging
 from api.app import Application
-from api.asked import MAX_BODY_BYTES, ClosedDoor, Door
-from api.auth import is_loopback
+from api.asked import MAX_BODY_BYTES
+from api.doors import Local, open_door
 from api.follower import Follower
 from api.instants import now_ms
-from api.local import LocalDoor, keep_token
 from api.mounted import Mounted
 from api.problem import Problem, ProblemReason
+from api.recovery import Bounds
+from jobs.errors import ConfigError
+from jobs.health.policyfile import parse_policy
+from jobs.health.recovery import Limits
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +39,6 @@ LIMITS = {
     "max_request_header_size": 16 * 1024,
     "max_request_body_size": MAX_BODY_BYTES,
 }
-
-
-# Where the manifests put the jobs.
-DEFAULT_NAMESPACE = "loco-health"
 
 
 class ProblemTask(ErrorTask):  # type: ignore[misc]
@@ -72,6 +70,16 @@ def _address(_: click.Context, __: click.Parameter, value: str) -> tuple[str, in
     if not host or not (port.isascii() and port.isdigit() and int(port) <= 65535):
         raise click.BadParameter(f"{value!r} is no HOST:PORT with a port from 0 to 65535; nothing was started")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _limits(_: click.Context, __: click.Parameter, path: Path | None) -> Limits:
+    """Return the limits of a policy file, the default ones without one."""
+    if path is None:
+        return Limits()
+    try:
+        return parse_policy(path.read_text(encoding="utf-8"), str(path)).recovery.limits
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"policy {path} can't be read: {error}; nothing was started") from error
 
 
 @click.command(context_settings=CONTEXT_SETTINGS)
@@ -127,6 +135,21 @@ def _address(_: click.Context, __: click.Parameter, value: str) -> tuple[str, in
     show_envvar=True,
     help="Without a cluster: the inventory that a refresh reads.",
 )
+@click.option(
+    "--policy",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_limits,
+    envvar="LOCO_POLICY",
+    show_envvar=True,
+    help="TOML file of the jobs' policy, for the budget that is told; the default budget without it.",
+)
+@click.option(
+    "--dry-run/--no-dry-run",
+    envvar="LOCO_DRY_RUN",
+    show_envvar=True,
+    default=False,
+    help="Say that the jobs plan and don't act, and ask for no act.",
+)
 @log_level_option
 def serve(  # noqa: PLR0913 - one for each option
     *,
@@ -137,6 +160,8 @@ def serve(  # noqa: PLR0913 - one for each option
     recovery_namespace: str,
     token_file: Path | None,
     instances: Path | None,
+    policy: Limits,
+    dry_run: bool,
     log_level: str,
 ) -> None:
     """Serve what the store knows over HTTP, and pass on what a caller asks to be done.
@@ -147,15 +172,11 @@ def serve(  # noqa: PLR0913 - one for each option
     # It warns once a request while all threads are busy, which is no news and would fill a pipe that nobody reads.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, _leave)
-    if cluster_ca and token_file:
-        raise click.UsageError("LOCO_CLUSTER_CA and LOCO_TOKEN_FILE exclude each other; name one; nothing was started")
-    follower = Follower(store, now_ms, second=Mounted(snapshot) if snapshot else None)
+    bounds = Bounds(policy, is_dry_run=dry_run)
+    follower = Follower(store, now_ms, second=Mounted(snapshot) if snapshot else None, bounds=bounds)
     listener = _bound(*listen)
-    door: Door = ClosedDoor()
-    if cluster_ca:
-        door = _cluster_door(cluster_ca, recovery_namespace or DEFAULT_NAMESPACE)
-    elif token_file:
-        door = _local_door(store, token_file, instances, host=listen[0])
+    local = Local(store, token_file, instances, host=listen[0], is_dry_run=dry_run) if token_file else None
+    door = open_door(local, cluster_ca=cluster_ca, namespace=recovery_namespace)
     server = open_server(Application(follower, now_ms, door), listener)
     log.info(
         "listening", extra={"host": server.effective_host, "port": int(server.effective_port), "store": str(store)}
@@ -171,33 +192,6 @@ def open_server(application: Application, listener: socket.socket) -> BaseWSGISe
     server = create_server(application, sockets=[listener], ident=None, clear_untrusted_proxy_headers=True, **LIMITS)
     server.channel_class = ProblemChannel
     return server
-
-
-def _cluster_door(ca: Path, namespace: str) -> Door:
-    """Return the door to the cluster that this pod runs in. Raises: click.UsageError outside of one."""
-    from api.kubernetes import ClusterDoor  # noqa: PLC0415 - requests costs 100 ms
-
-    host, port = os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
-    if not host:
-        raise click.UsageError(
-            "LOCO_CLUSTER_CA is given and KUBERNETES_SERVICE_HOST isn't, which every pod has; nothing was started"
-        )
-    place = f"[{host}]" if ":" in host else host
-    return ClusterDoor(f"https://{place}:{port}", ca=ca, namespace=namespace)
-
-
-def _local_door(store: Path, token_file: Path, instances: Path | None, *, host: str) -> Door:
-    """Return the door of this machine, with a new token. Raises: click.UsageError where others could come through."""
-    if not is_loopback(f"[{host}]" if ":" in host else host):
-        raise click.UsageError(
-            f"LOCO_TOKEN_FILE is for loopback alone and the API listens on {host}; "
-            "listen on 127.0.0.1, or give LOCO_CLUSTER_CA; nothing was started"
-        )
-    try:
-        token = keep_token(token_file)
-    except OSError as error:
-        raise click.UsageError(f"token file {token_file} can't be written: {error}; nothing was started") from error
-    return LocalDoor(store, token, token_file=token_file, instances=instances)
 
 
 def _bound(host: str, port: int) -> socket.socket:

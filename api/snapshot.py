@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from agent.report import HealthReport
+from api.recovery import Bounds, Recovery, load_recovery
 from jobs.health.incident import Incident
 from jobs.health.model import Instance, InstanceKey
 from jobs.store import fleet, reader
@@ -36,7 +37,7 @@ class Snapshot:
     last_successes: when each command last committed a tick. discovery: how instances were found, None before that.
     uptimes: over the hour before the newest observation, so that they move with the revision only.
     written_at_ms: when the ConfigMap was written that it comes from, None where it comes from the store;
-    a ConfigMap has no reports, pictures, uptimes and size.
+    a ConfigMap has no reports, pictures, uptimes, size and recovery.
     """
 
     revision: int
@@ -53,9 +54,10 @@ class Snapshot:
     observed_at_ms: int | None
     discovery: Discovery | None = None
     written_at_ms: int | None = None
+    recovery: Recovery | None = None
 
 
-def load(connection: sqlite3.Connection, previous: Snapshot | None) -> Snapshot:
+def load(connection: sqlite3.Connection, previous: Snapshot | None, bounds: Bounds) -> Snapshot:
     """Return the snapshot of now; runs and discovery alone are read again when the revision hasn't moved.
 
     A lease renewal or a tick over an empty fleet changes no revision, yet its run is alive.
@@ -83,6 +85,7 @@ def load(connection: sqlite3.Connection, previous: Snapshot | None) -> Snapshot:
         size_bytes=fleet.size_bytes(connection),
         observed_at_ms=observed_at_ms,
         discovery=discovery,
+        recovery=load_recovery(connection, bounds),
     )
 
 

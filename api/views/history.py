@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from api.fleet import Standing
 from api.instants import rfc3339, rfc3339_or_none
 from api.views.quality import deep_health, reason_shape
+from api.views.recovery import attempt, plan
 from jobs.health.incident import Incident
-from jobs.health.model import Verdict
+from jobs.health.model import InstanceKey, Verdict
+from jobs.health.recovery import Attempt, Plan
 from jobs.health.rollup import Rollup
 from jobs.store.reader import Change, Run
 
@@ -24,20 +26,31 @@ def history(standing: Standing, resolution: str, rollups: Iterable[Rollup]) -> d
     }
 
 
-def why(standing: Standing, changes: Iterable[Change]) -> dict[str, Any]:
-    """Return the verdict with all its witnesses, the open incident and the last changes that led here."""
+def why(standing: Standing, changes: Iterable[Change], attempts: Iterable[Attempt]) -> dict[str, Any]:
+    """Return the verdict with all its witnesses, the open incident, what is next, and the last changes that led here.
+
+    attempts: of the open incident.
+    """
     told = deep_health(standing)
+    ids = {standing.instance.key: standing.instance.public_id}
+    planned = standing.recovery.plan if standing.recovery else None
     return {name: told[name] for name in _WHY_FIELDS} | {
-        "incident": incident(standing.instance.public_id, standing.incident) if standing.incident else None,
+        "incident": incident(standing.incident, ids, attempts=attempts, planned=planned) if standing.incident else None,
         "changes": [_change(change) for change in changes],
     }
 
 
-def incident(public_id: str | None, one: Incident) -> dict[str, Any]:
-    """Return one incident; `instanceId` is null when its instance has left the inventory."""
+def incident(
+    one: Incident, ids: Mapping[InstanceKey, str], *, attempts: Iterable[Attempt], planned: Plan | None
+) -> dict[str, Any]:
+    """Return one incident with what was done about it and what is next; null for what isn't told.
+
+    ids: public id of each instance; `instanceId` is null for one that has left the inventory, and for an incident of
+    several members.
+    """
     return {
         "id": one.id,
-        "instanceId": public_id,
+        "instanceId": ids.get(one.key),
         "key": one.key,
         "openedAt": rfc3339(one.opened_at_ms),
         "closedAt": rfc3339_or_none(one.closed_at_ms),
@@ -46,6 +59,9 @@ def incident(public_id: str | None, one: Incident) -> dict[str, Any]:
         "worstVerdict": one.verdict,
         "codes": one.codes,
         "openingReasons": [reason_shape(reason) for reason in one.reasons],
+        "members": [{"instanceId": ids.get(key), "key": key} for key in one.members],
+        "plan": plan(planned) if planned and planned.incident == one.id else None,
+        "attempts": [attempt(each) for each in attempts],
     }
 
 
@@ -79,6 +95,7 @@ _WHY_FIELDS = (
     "lastAssessment",
     "probe",
     "connectivity",
+    "recovery",
 )
 
 

@@ -1,4 +1,4 @@
-"""The seed's quality shapes: verdicts with their evidence, measured values, totals, recovery."""
+"""The seed's quality shapes: verdicts with their evidence, measured values, totals."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from api import measured
 from api.fleet import Fleet, Source, Standing
 from api.instants import rfc3339, rfc3339_or_none
 from api.views.instances import kubernetes_of
+from api.views.recovery import recovery
 from jobs.health.model import Connectivity, Evidence, FailureClass, Reason, Severity, Verdict
 from jobs.health.wording import sentence
 from jobs.store.reader import Latest
-
-# Architecture section 6: at most 3 attempts per instance in any 60 minutes.
-MAX_ATTEMPTS = 3
 
 
 def keyed(shape: Callable[[Standing], Any], fleet: Fleet) -> dict[str, Any]:
@@ -45,6 +43,7 @@ def deep_health(standing: Standing) -> dict[str, Any]:
         "probe": _probe(latest) if latest else None,
         "connectivity": _connectivity(latest.connectivity) if latest and latest.connectivity else None,
         "incident": standing.incident.id if standing.incident else None,
+        "recovery": recovery(standing),
         "kubernetes": kubernetes_of(standing),
         "source": standing.source,
     }
@@ -102,17 +101,6 @@ def summary(fleet: Fleet) -> dict[str, Any]:
         "openIncidents": sum(standing.incident is not None for standing in standings),
         "observedAt": rfc3339_or_none(fleet.observed_at_ms),
         "source": fleet.source,
-    }
-
-
-def recovery(_: Standing) -> dict[str, Any]:
-    """Return the state of recovery, which this version doesn't have: no act has been done, none can be."""
-    return {
-        "attempts": 0,
-        "maxAttempts": MAX_ATTEMPTS,
-        "canRecover": False,
-        "reason": "this version observes and doesn't act",
-        "history": [],
     }
 
 

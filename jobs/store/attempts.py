@@ -47,3 +47,21 @@ def select(connection: sqlite3.Connection, rest: str, values: tuple[object, ...]
         )
         for row in rows
     ]
+
+
+def recent(connection: sqlite3.Connection, *, window_ms: int) -> list[Attempt]:
+    """Return the attempts that are open, or were so within `window_ms` of witnessed time; the newest first."""
+    where = "WHERE state <> 'ended' OR spent_ms > (SELECT witnessed_ms FROM ledger) - ? ORDER BY id DESC"
+    return select(connection, where, (window_ms,))
+
+
+def witnessed_ms(connection: sqlite3.Connection) -> int:
+    """Return the ledger's clock as it last stood, so that what is made of it moves with the store only."""
+    (value,) = connection.execute("SELECT witnessed_ms FROM ledger").fetchone()
+    return int(value)
+
+
+def totals(connection: sqlite3.Connection) -> dict[tuple[str, str], int]:
+    """Return how many attempts have ended so far, by action and outcome; retention never lowers it."""
+    rows = connection.execute("SELECT name, value FROM totals WHERE name LIKE 'attempts %' ORDER BY name")
+    return {(name.split()[1], name.split()[2]): value for name, value in rows}

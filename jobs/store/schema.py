@@ -232,6 +232,11 @@ CREATE TABLE attempts (               -- 1 year
 CREATE INDEX attempts_by_key ON attempts (key, spent_ms);
 CREATE INDEX attempts_by_incident ON attempts (incident);
 CREATE UNIQUE INDEX attempts_open ON attempts (key) WHERE state <> 'ended';
+CREATE TRIGGER attempts_total AFTER UPDATE OF outcome ON attempts WHEN old.outcome IS NULL AND new.outcome IS NOT NULL
+BEGIN
+    INSERT INTO totals (name, value) VALUES ('attempts ' || new.action || ' ' || new.outcome, 1)
+    ON CONFLICT (name) DO UPDATE SET value = value + 1;
+END;
 """
 
 migrations = Migrations("loco")

@@ -11,7 +11,13 @@ from api_process import an_api
 from openapi import OPENAPI, READABLE, broken_promises
 from stores import TICK_MS, a_fleet, an_instance
 
+from jobs.clock import Clock
 from jobs.health.model import ProbeOutcome
+from jobs.health.recovery import Action, AttemptOutcome, Limits, Order, Plan
+from jobs.store import ledger, plans, reader
+from jobs.store.connection import transaction
+from jobs.store.evidence import write_bundle
+from jobs.store.ledger import Ending
 
 PNG = b"\x89PNG\r\n\x1a\n" + zlib.compress(random.Random(1).randbytes(4000))
 JSON_ROUTES = [
@@ -31,13 +37,31 @@ def api(tmp_path_factory):
         fleet.ticks(3, {"instance-1": ProbeOutcome.REFUSED, "instance-2": ProbeOutcome.TIMEOUT})
         fleet.ticks(10, {"instance-1": ProbeOutcome.REFUSED})
         fleet.picture("instance-0", PNG)
+        an_act(fleet, "instance-1")
+    write_bundle(store, 1, b'{"report": {"qemu_healthy": false}}')
     with an_api(store) as running:
         yield running
 
 
+def an_act(fleet, public_id):
+    """Write an attempt that healed, one that is planned, and what is next."""
+    connection, now = fleet.connection, Clock().moment()
+    (incident,) = reader.open_incidents(connection).values()
+    order = Order(key=incident.key, action=Action.RESTART_QEMU, incident=incident.id, codes=("AgentRefused",))
+    with transaction(connection):
+        ledger.adopt(connection, [], now=now)
+        first = ledger.book(connection, order, Limits(cool_down_seconds=0), now=now)
+        ledger.claim(connection, first.id, "host:1:2", now=now)
+        ledger.note_evidence(connection, first.id)
+        ledger.end(connection, first.id, Ending(AttemptOutcome.STOOD_DOWN, "UserConnected"), now=now)
+        ledger.book(connection, order, Limits(cool_down_seconds=0), now=now)
+        plan = Plan(incident=incident.id, key=incident.key, decided_at_ms=fleet.at_ms, action=Action.RESTART_QEMU)
+        plans.put_plans(connection, [plan])
+
+
 def real(api, path):
     """Return a path with an id that exists."""
-    if path == "/api/incidents/{id}":
+    if path.startswith("/api/incidents/{id}"):
         return path.replace("{id}", api.ask("/api/incidents").json[0]["id"])
     return path.replace("{id}", "instance-0")
 
@@ -104,6 +128,8 @@ def test_any_other_method_is_405_with_what_is_allowed(api, method):
         ("/api/quality/deep-health/INSTANCE-0", 404, "UnknownInstance"),
         ("/api/instances/instance-1/screen.png", 404, "NoPicture"),
         ("/api/incidents/'%20OR%201=1--", 404, "UnknownIncident"),
+        ("/api/incidents/nobody/evidence", 404, "UnknownIncident"),
+        ("/api/incidents/nobody/evidence?limit=11", 400, "BadQuery"),
         ("/api/incidents?instance=nobody", 404, "UnknownInstance"),
         ("/api/incidents?limit=0", 400, "BadQuery"),
         ("/api/incidents?limit=501", 400, "BadQuery"),
@@ -196,6 +222,30 @@ def test_incidents_are_paged_by_the_last_id_seen(api):
     assert 2 == len(everything)
     assert everything == [*first, *second]
     assert [] == api.ask(f"/api/incidents?before={second[0]['id']}").json
+
+
+def test_the_evidence_of_an_incident_is_told_as_it_was_kept(api):
+    incident = api.ask("/api/incidents?state=open").json[0]["id"]
+
+    assert [
+        {"attempt": 1, "action": "restart-qemu", "bundle": {"report": {"qemu_healthy": False}}, "problem": None}
+    ] == api.ask(f"/api/incidents/{incident}/evidence").json
+
+
+def test_what_the_ledger_says_stands_over_a_due_plan(api):
+    told = api.ask("/api/quality/recovery-status").json["instance-1"]
+
+    assert (0, 3, False, "AttemptRunning: attempt 2 is planned", [2, 1]) == (
+        *(told[field] for field in ("attempts", "maxAttempts", "canRecover", "reason")),
+        [one["id"] for one in told["history"]],
+    )
+
+
+def test_ended_attempts_are_counted_and_open_ones_are_shown(api):
+    body = api.ask("/metrics").body.decode()
+
+    assert 'loco_recovery_attempts_total{action="restart-qemu",outcome="stood-down"} 1.0' in body
+    assert 'loco_recovery_attempt_open{action="restart-qemu",namespace="static",pod="instance-1"} 1.0' in body
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_without_a_store_the_configmap_answers_and_says_so(fleet, mount, reader)
     source, verdicts, problem = reader.look()
 
     assert (Source.CONFIGMAP, ["healthy", "unreachable"]) == (source, verdicts)
-    assert problem.startswith(f"store {reader.follower._path} isn't there yet")
+    assert problem.startswith(f"store {reader.follower.path} isn't there yet")
     assert problem.endswith("; ConfigMap loco-health of 2026-11-24T20:08:29.000Z answers in its place")
 
 

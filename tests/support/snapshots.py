@@ -7,6 +7,7 @@ from full_report import a_full_report
 
 from agent.report import HealthReport
 from api.fleet import Fleet, Standing, see
+from api.recovery import Bounds, Recovering, Recovery
 from api.snapshot import Report, Snapshot
 from jobs.health.incident import Incident
 from jobs.health.model import (
@@ -22,6 +23,7 @@ from jobs.health.model import (
     Severity,
     Verdict,
 )
+from jobs.health.recovery import Action, Attempt, AttemptOutcome, AttemptState, Held, Origin, Plan
 from jobs.store.fleet import Uptime
 from jobs.store.reader import Latest, Run
 
@@ -66,7 +68,10 @@ def latest_of(instance: Instance, *reasons: Reason, observed_at_ms: int = NOW_MS
 
 
 def a_snapshot(
-    *pairs: tuple[Instance, Latest | None], report: HealthReport | None = None, incident: Incident | None = None
+    *pairs: tuple[Instance, Latest | None],
+    report: HealthReport | None = None,
+    incident: Incident | None = None,
+    recovery: Recovery | None = None,
 ) -> Snapshot:
     """Return a snapshot of these instances, all with the same report."""
     if not pairs:
@@ -87,7 +92,66 @@ def a_snapshot(
         last_successes={"collect": NOW_MS - 2000},
         size_bytes=4096,
         observed_at_ms=max((row.assessment.observed_at_ms for row in latest.values()), default=None),
+        recovery=recovery or a_recovery(),
     )
+
+
+def a_plan(instance: Instance, **changes: object) -> Plan:
+    """Return a plan that is due."""
+    plan = Plan(
+        incident="963814e76549",
+        key=instance.key,
+        decided_at_ms=NOW_MS - 2000,
+        action=Action.RESTART_QEMU,
+        detail="QemuDead for 58 s",
+        codes=("QemuDead",),
+        is_cutting=True,
+    )
+    return replace(plan, **changes)
+
+
+def an_attempt(instance: Instance, **changes: object) -> Attempt:
+    """Return an attempt that healed."""
+    attempt = Attempt(
+        id=12,
+        key=instance.key,
+        incident="963814e76549",
+        number=1,
+        action=Action.RESET_AUDIO,
+        uid=None,
+        restarts=None,
+        codes=("AudioMuted",),
+        origin=Origin.POLICY,
+        requested_by="",
+        is_forced=False,
+        state=AttemptState.ENDED,
+        job="recover-a1b2c3-instance-0-12",
+        runner="host:1:2",
+        booked_ms=1000,
+        acted_ms=2000,
+        spent_ms=3000,
+        booked_at_ms=NOW_MS - 30_000,
+        acted_at_ms=NOW_MS - 29_000,
+        ended_at_ms=NOW_MS - 20_000,
+        outcome=AttemptOutcome.HEALED,
+        detail="well for 6 s",
+        session_seconds_lost=None,
+        has_evidence=True,
+    )
+    return replace(attempt, **changes)
+
+
+def a_recovery(
+    plan: Plan | None = None,
+    *attempts: Attempt,
+    held: Held | None = None,
+    is_dry_run: bool = False,
+    totals: dict[tuple[str, str], int] | None = None,
+) -> Recovery:
+    """Return the recovery of a fleet in which at most one instance has a plan or attempts."""
+    keys = {one.key for one in (plan, *attempts) if one}
+    mine = {key: Recovering(plan, attempts, len(attempts), 3, held) for key in keys}
+    return Recovery(Bounds(is_dry_run=is_dry_run), mine, Recovering(None, (), 0, 3, None), totals or {})
 
 
 def a_run(command: str = "collect", **changes: object) -> Run:

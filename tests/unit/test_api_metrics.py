@@ -9,16 +9,33 @@ import pytest
 from full_report import a_full_report
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open_metrics
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
-from snapshots import NOW_MS, QEMU_DEAD, a_fleet_now, a_snapshot, an_entry, an_incident, latest_of
+from snapshots import (
+    NOW_MS,
+    QEMU_DEAD,
+    a_fleet_now,
+    a_plan,
+    a_recovery,
+    a_snapshot,
+    an_attempt,
+    an_entry,
+    an_incident,
+    latest_of,
+)
 
 from api.metrics import exposition
 from jobs.health.model import ProbeOutcome
+from jobs.health.recovery import AttemptState, Hold
 
 ROWS = re.findall(
     r"^\| `(loco_\w+)` \| (.*?) \|", (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(), re.MULTILINE
 )
 
-FULL = a_snapshot((an_entry(), latest_of(an_entry(), QEMU_DEAD)), incident=an_incident(an_entry()))
+HELD = a_recovery(
+    a_plan(an_entry(), hold=Hold.USER_CONNECTED),
+    an_attempt(an_entry(), state=AttemptState.PLANNED, outcome=None),
+    totals={("reset-audio", "healed"): 2},
+)
+FULL = a_snapshot((an_entry(), latest_of(an_entry(), QEMU_DEAD)), incident=an_incident(an_entry()), recovery=HELD)
 
 
 def samples(snapshot=FULL, *, now_ms=NOW_MS, is_open_metrics=False):
@@ -46,7 +63,7 @@ def test_every_metric_has_its_row_with_its_labels(is_open_metrics):
         for name, rows in samples(is_open_metrics=is_open_metrics).items()
     }
 
-    assert found == {name: set(re.findall(r"`(\w+)`", cell)) for name, cell in ROWS}
+    assert found == {name.removesuffix("_total"): set(re.findall(r"`(\w+)`", cell)) for name, cell in ROWS}
 
 
 def test_exactly_one_verdict_is_one():
@@ -77,6 +94,23 @@ def test_a_check_that_couldnt_measure_is_zero_and_without_a_current_report_it_is
 
 def test_an_open_incident_has_a_series_a_reason():
     assert {labels(reason="QemuDead"): 1} == samples()["loco_incident_open"]
+
+
+def test_attempts_are_counted_by_action_and_outcome_and_open_ones_are_shown():
+    found = samples()
+
+    assert {(("action", "reset-audio"), ("outcome", "healed")): 2} == found["loco_recovery_attempts"]
+    assert {labels(action="reset-audio"): 1} == found["loco_recovery_attempt_open"]
+
+
+def test_what_holds_a_recovery_back_is_shown_by_its_code():
+    assert {labels(hold="UserConnected"): 1} == samples()["loco_recovery_hold"]
+
+
+def test_a_configmap_tells_nothing_of_recovery():
+    found = samples(replace(FULL, recovery=None))
+
+    assert [{}, {}, {}] == [found[f"loco_recovery_{name}"] for name in ("attempts", "attempt_open", "hold")]
 
 
 def test_times_are_unix_seconds():

@@ -284,14 +284,6 @@ def test_an_empty_fleet_has_no_averages():
     assert (0, None, None) == (told["total"], told["availabilityPercent"], told["averageLatency"])
 
 
-def test_recovery_status_says_that_nothing_can_be_done_yet():
-    told = quality.keyed(quality.recovery, a_fleet_now())
-
-    assert {"attempts": 0, "maxAttempts": 3, "canRecover": False, "history": []} == {
-        name: told["instance-0"][name] for name in ("attempts", "maxAttempts", "canRecover", "history")
-    }
-
-
 def test_a_minute_shows_means_and_nothing_of_what_wasnt_measured():
     rollup = Rollup(NOW_MS, healthy=3, unhealthy=1, frame_rate_sum=60.0, frame_rate_count=3, codes=("QemuDead",))
 
@@ -310,7 +302,7 @@ def test_why_has_verdict_witnesses_incident_and_changes():
     snapshot = a_snapshot((an_entry(), latest_of(an_entry(), QEMU_DEAD)), incident=an_incident(an_entry()))
     change = Change(NOW_MS, 7, Verdict.UNHEALTHY, FailureClass.QEMU, (QEMU_DEAD,), "963814e76549")
 
-    told = json.loads(msgspec.json.encode(history.why(the_standing(snapshot), [change])))
+    told = json.loads(msgspec.json.encode(history.why(the_standing(snapshot), [change], [])))
 
     assert ("unhealthy", "ok", "ok", "963814e76549") == (
         told["verdict"],

@@ -1,0 +1,73 @@
+"""Which door an API has: to the cluster that it runs in, to this machine, or none."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from api.asked import ClosedDoor, Door
+from api.auth import is_loopback
+from api.local import LocalDoor, keep_token
+
+# Where the manifests put the jobs.
+DEFAULT_NAMESPACE = "loco-health"
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """What the door of this machine is made of. host: on which the API listens. instances: the inventory's file."""
+
+    store: Path
+    token_file: Path
+    instances: Path | None
+    host: str
+    is_dry_run: bool
+
+
+def open_door(local: Local | None, *, cluster_ca: Path | None, namespace: str) -> Door:
+    """Return the door that the settings ask for; a new token is kept for the one of this machine.
+
+    Raises: click.UsageError (exit 2).
+    """
+    if cluster_ca and local:
+        raise click.UsageError("LOCO_CLUSTER_CA and LOCO_TOKEN_FILE exclude each other; name one; nothing was started")
+    if cluster_ca:
+        return _cluster_door(cluster_ca, namespace or DEFAULT_NAMESPACE)
+    return _local_door(local) if local else ClosedDoor()
+
+
+def _cluster_door(ca: Path, namespace: str) -> Door:
+    """Return the door to the cluster that this pod runs in."""
+    from api.kubernetes import ClusterDoor  # noqa: PLC0415 - requests costs 100 ms
+
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    if not host:
+        raise click.UsageError(
+            "LOCO_CLUSTER_CA is given and KUBERNETES_SERVICE_HOST isn't, which every pod has; nothing was started"
+        )
+    return ClusterDoor(f"https://{_in_url(host)}:{port}", ca=ca, namespace=namespace)
+
+
+def _local_door(local: Local) -> Door:
+    """Return the door of this machine, which only loopback may have."""
+    if not is_loopback(_in_url(local.host)):
+        raise click.UsageError(
+            f"LOCO_TOKEN_FILE is for loopback alone and the API listens on {local.host}; "
+            "listen on 127.0.0.1, or give LOCO_CLUSTER_CA; nothing was started"
+        )
+    try:
+        token = keep_token(local.token_file)
+    except OSError as error:
+        raise click.UsageError(
+            f"token file {local.token_file} can't be written: {error}; nothing was started"
+        ) from error
+    return LocalDoor(
+        local.store, token, token_file=local.token_file, instances=local.instances, is_dry_run=local.is_dry_run
+    )
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
