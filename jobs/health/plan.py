@@ -71,12 +71,16 @@ def _steady(plan: Plan, before: Plan | None) -> Plan:
 def _wanted_ms(situation: Situation, rung: Rung) -> int | None:
     """Return since when this act is wanted and nothing but people stood in its way; None where that is new.
 
-    An attempt ends the wait: when its fault comes back, people are waited for anew.
+    An act ends the wait: when its fault comes back, people are waited for anew.
     """
-    before, refusal = situation.before, situation.refusal
-    if before is None or before.action is not rung.action or (refusal and refusal.hold is Hold.ATTEMPT_RUNNING):
+    before = situation.before
+    if before is None or before.action is not rung.action or before.wanted_ms is None:
         return None
-    return before.wanted_ms
+    has_acted = any(
+        one.action is rung.action and one.acted_ms is not None and one.acted_ms >= before.wanted_ms
+        for one in situation.attempts
+    )
+    return None if has_acted else before.wanted_ms
 
 
 def _switches(situation: Situation, _: Rung) -> Held | None:

@@ -20,11 +20,22 @@ from jobs.store.writer import record_inventory
 class Rounds:
     """Makes the rounds of one collector as a window would, one after the other."""
 
-    def __init__(self, connection, policy=None):
+    def __init__(self, connection, *, control=None):
         self.connection = connection
         self.tick = 0
-        self.collector = Collector(Recovery(Leave(policy or Policy())), clock=Clock())
+        self.recovery = Recovery(Leave(Policy()), control)
+        self.bounds = self.recovery.leave.policy.recovery
+        self.clock = Clock()
+        self.collector = Collector(self.recovery, clock=self.clock)
         self.collector.resume(connection)
+
+    def close(self):
+        """End the collector."""
+        self.collector.close()
+
+    def now(self):
+        """Return a reading of the clocks."""
+        return self.clock.moment()
 
     def discover(self, *instances):
         """Be the discoverer."""
@@ -51,11 +62,11 @@ class Rounds:
 
 
 @contextmanager
-def a_collector(store):
+def a_collector(store, *, control=None):
     """Yield the rounds of a collector over a new store at that path."""
     with closing(open_store(store)) as connection:
-        rounds = Rounds(connection)
-        with closing(rounds.collector):
+        rounds = Rounds(connection, control=control)
+        with closing(rounds):
             yield rounds
 
 

@@ -1,4 +1,4 @@
-"""Situations that a plan is made of; by default one fault of a pod whose agent does all acts, and nothing in the way."""
+"""Situations that a plan is made of: by default a fault, a pod whose agent does all acts, and nothing in the way."""
 
 from dataclasses import replace
 

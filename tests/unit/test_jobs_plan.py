@@ -238,14 +238,24 @@ def test_a_hold_in_between_does_not_begin_the_wait_anew():
     assert WITNESSED_MS == paused.wanted_ms
 
 
-def test_an_attempt_or_another_rung_begins_the_wait_anew():
+def test_an_act_or_another_rung_begins_the_wait_anew():
     first = plan("ScreenFrozen", report=WATCHED)
-    running = plan("ScreenFrozen", report=WATCHED, before=first, refusal=RUNNING)
-    tried = (an_attempt("reset-guest", "no-effect", codes=("ScreenFrozen",)),)
-    second = plan("ScreenFrozen", report=WATCHED, before=first, attempts=tried, witnessed_ms=WITNESSED_MS + 1)
+    later = {"before": first, "witnessed_ms": WITNESSED_MS + 1}
+    done = an_attempt("reset-guest", "healed", codes=("ScreenFrozen",), ended_seconds_ago=0)
+    failed = an_attempt("reset-guest", "no-effect", codes=("ScreenFrozen",), ended_seconds_ago=0)
+    again = plan("ScreenFrozen", report=WATCHED, attempts=(done,), **later)
+    second = plan("ScreenFrozen", report=WATCHED, attempts=(failed,), **later)
 
-    assert running.wanted_ms is None
+    assert (Action.RESET_GUEST, WITNESSED_MS + 1) == (again.action, again.wanted_ms)
     assert (Action.RESTART_QEMU, WITNESSED_MS + 1) == (second.action, second.wanted_ms)
+
+
+def test_an_attempt_that_has_not_acted_yet_waits_on_for_the_same_people():
+    first = plan("ScreenFrozen", report=WATCHED)
+    running = replace(an_attempt("reset-guest", None), acted_ms=None)
+    made = plan("ScreenFrozen", report=WATCHED, before=first, attempts=(running,), refusal=RUNNING)
+
+    assert (Hold.ATTEMPT_RUNNING, WITNESSED_MS) == (made.hold, made.wanted_ms)
 
 
 def test_force_waits_neither_for_people_nor_is_it_told_to_cool_down():
