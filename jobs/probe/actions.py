@@ -162,7 +162,9 @@ class AgentCalls:
         if isinstance(answer, Silent):
             return answer
         if answer.status != 200:
-            return _refused(answer)
+            refused = _refused(answer)
+            # Something on the way has sent the request twice: whether the first was done, this answer doesn't tell.
+            return Silent(refused.detail, has_reached=True) if refused.code == "challenge-used" else refused
         try:
             said = msgspec.json.decode(answer.body, type=_Done)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
