@@ -35,7 +35,7 @@ MISTAKES = {
         " docs/recovery.md lists all"
     ),
     "[recovery.verify_seconds]\nreset-guest = 900": (
-        "recovery.verify_seconds.reset-guest is 900, allowed is a number from 5 to 300"
+        "recovery.verify_seconds.reset-guest is 900, allowed is a number from 5 to 180"
     ),
     "[remedies]\nTapDwn = []": (
         "remedies.TapDwn is not a reason (did you mean remedies.TapDown?); docs/reasons.md lists all"
