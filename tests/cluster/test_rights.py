@@ -4,6 +4,7 @@ import json
 
 import pytest
 from deployment import INSTANCES, OURS
+from kustomizations import ROOT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
@@ -20,6 +21,18 @@ RIGHTS = {
         INSTANCES: {("events.k8s.io/events", "", "create")},
         OURS: {("batch/jobs", "", verb) for verb in ("create", "get", "list")}
         | {("/pods", "", "list"), ("batch/cronjobs", "recover", "get")},
+    },
+    "loco-recover": {
+        INSTANCES: {("/pods", "", "get")},
+        OURS: {("/configmaps", "loco-control", "get")},
+    },
+    "loco-keys": {
+        INSTANCES: {("/pods", "", "list"), ("apps/statefulsets", "", "list"), ("/secrets", "", "create")}
+        | {("/secrets", "loco-keys", verb) for verb in ("get", "update")},
+        OURS: {("/secrets", "", "create")} | {("/secrets", "loco-master", verb) for verb in ("get", "update")},
+    },
+    "loco-requester": {
+        OURS: {("batch/jobs", "", "create")} | {("batch/cronjobs", name, "get") for name in ("discover", "recover")},
     },
     "loco-compact": {},
     "loco-api": {},
@@ -53,6 +66,45 @@ def test_an_account_may_do_exactly_its_list(account, namespace, deployment):
     assert RIGHTS[account].get(namespace, set()) == found - everybody
 
 
+@pytest.mark.parametrize(
+    ("account", "verb", "what", "namespace"),
+    [
+        ("loco-recover", "delete", "pods", INSTANCES),
+        ("loco-recover", "get", "secrets/loco-master", OURS),
+        ("loco-recover", "create", "jobs", OURS),
+        ("loco-dispatch", "get", "secrets/loco-master", OURS),
+        ("loco-dispatch", "create", "pods", OURS),
+        ("loco-requester", "get", "jobs", OURS),
+        ("loco-requester", "create", "pods", OURS),
+        ("loco-requester", "create", "serviceaccounts/loco-recover", OURS),
+        ("loco-keys", "list", "secrets", INSTANCES),
+        ("loco-keys", "get", "secrets/any", INSTANCES),
+        ("loco-keys", "create", "pods", INSTANCES),
+        ("loco-api", "create", "jobs", OURS),
+        ("loco-collect", "get", "configmaps/loco-control", OURS),
+    ],
+)
+def test_what_would_open_more_is_refused(account, verb, what, namespace, deployment):
+    subject = f"--as=system:serviceaccount:{OURS}:{account}"
+    token = ("--subresource=token",) if what.startswith("serviceaccounts") else ()
+
+    assert deployment.kube.try_("auth", "can-i", verb, what, *token, "-n", namespace, subject) is None
+
+
+def test_the_component_delete_pod_adds_one_verb_where_instances_are(deployment):
+    """Its account stands beside the deployment for this test; recovery goes on as it is."""
+    component = ROOT / "kustomize/components/delete-pod"
+    kube, account = deployment.kube, f"system:serviceaccount:{OURS}:loco-recover-delete"
+    everybody = rights(kube, "system:serviceaccount:default:default", "default")
+    kube("apply", "-k", str(component / "namespace"))
+    try:
+        found = {namespace: rights(kube, account, namespace) - everybody for namespace in (INSTANCES, OURS, "default")}
+    finally:
+        kube("delete", "-k", str(component / "namespace"))
+
+    assert {INSTANCES: {("/pods", "", "delete")}, OURS: set(), "default": set()} == found
+
+
 def test_the_table_of_the_docs_is_what_the_test_proves(deployment):
     """Every account of the namespace is one of the table's: none is forgotten."""
     accounts = {one["metadata"]["name"] for one in deployment.kube.get("serviceaccounts", namespace=OURS)["items"]}
@@ -70,5 +122,5 @@ def test_only_those_who_ask_the_api_server_have_a_token(deployment):
         if mount["mountPath"].startswith("/var/run/secrets/kubernetes.io")
     }
 
-    assert with_token <= {"loco-discover", "loco-dispatch"}
+    assert with_token <= {"loco-discover", "loco-dispatch", "loco-keys", "loco-recover"}
     assert "loco-discover" in with_token
