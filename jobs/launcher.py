@@ -139,14 +139,14 @@ class Launcher:
             self._wake(_LOOK_SECONDS)
             return
         keys = {public_id: key for key, public_id in found.public_ids.items()}
-        orders = [(order, one.job) for one in seen if (order := _resolved(one, keys))]
+        orders = [(one, order) for one in seen if (order := _resolved(one, keys))]
         if len(orders) < len(seen) and not keys:
             self._wake(_LOOK_SECONDS)
             self._problems.append("nothing acts before the inventory tells which instances earlier Jobs were for")
             return
         newest_id = max((one.attempt_id for one in seen if one.store == found.store), default=0)
         self._is_compared = True
-        if newest_id > found.newest_id or not found.is_adopted:
+        if newest_id > found.newest_id or not found.is_adopted or any(_is_strange(one, found.store) for one in seen):
             self._wake(0)
             yield partial(_adopt, orders, newest_id)
 
@@ -310,12 +310,22 @@ def _note_look(attempt_id: int, look: Look, connection: sqlite3.Connection, now:
 
 
 def _adopt(
-    orders: list[tuple[Order, str]], newest_id: int, connection: sqlite3.Connection, now: Moment, _: int
+    orders: list[tuple[Seen, Order]], newest_id: int, connection: sqlite3.Connection, now: Moment, _: int
 ) -> None:
-    """Take over what isn't in the ledger, after giving it a new name where its own Jobs know more than it does."""
+    """Take over what isn't in the ledger, after giving it a new name where its own Jobs know more than it does.
+
+    A store that knows all of its own may still be an old state: another was made of a copy of it, acted and was lost.
+    """
+    store = ledger.store_name(connection)
     if newest_id > ledger.newest_id(connection):
         ledger.disown(connection)
-    ledger.adopt(connection, orders, now=now)
+    is_new = not ledger.is_adopted(connection)
+    ledger.adopt(connection, [(order, one.job) for one, order in orders if is_new or _is_strange(one, store)], now=now)
+
+
+def _is_strange(seen: Seen, store: str) -> bool:
+    """Tell whether a Job is of an attempt that another store booked."""
+    return seen.store not in ("", store)
 
 
 def _resolved(seen: Seen, keys: Mapping[str, InstanceKey]) -> Order | None:

@@ -91,19 +91,21 @@ def is_adopted(connection: sqlite3.Connection) -> bool:
 
 
 def adopt(connection: sqlite3.Connection, orders: Iterable[tuple[Order, str]], *, now: Moment) -> None:
-    """Take over what an earlier store did, each order with its Job's name; nothing when it was done before.
+    """Take over what another store did, each order with its Job's name; then this one may act.
 
-    Their true age isn't known on this ledger's clock, so each counts as one that may act until its Job must be over.
-    A Job that the ledger knows already is passed over: it was kept in the copy that this store was made of.
+    Its true age isn't known on this ledger's clock, so each counts as one that may act until its Job must be over.
+    A Job that the ledger knows already is passed over: it was taken over before, or kept in the copy that this store
+    was made of.
     """
-    if is_adopted(connection):
-        return
     witnessed_ms = witness(connection, now)
+    has_changed = not is_adopted(connection)
     for order, job in orders:
         if connection.execute("SELECT 1 FROM attempts WHERE job = ?", (job,)).fetchone() is None:
             _insert_adopted(connection, order, job, witnessed_ms, now.wall_ms)
-    connection.execute("UPDATE ledger SET adopted_at_ms = ?", (now.wall_ms,))
-    bump_revision(connection)
+            has_changed = True
+    if has_changed:
+        connection.execute("UPDATE ledger SET adopted_at_ms = ?", (now.wall_ms,))
+        bump_revision(connection)
 
 
 def disown(connection: sqlite3.Connection) -> None:
