@@ -81,40 +81,6 @@ def start_lasting_child(arguments: tuple[str, ...], environment: Mapping[str, st
     return Child(process, name_of(process.pid), time.monotonic())
 
 
-def adopt_orphans() -> None:
-    """Become the parent of every process that a child of this one leaves behind."""
-    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-
-def orphans(children: Iterable[Child]) -> list[int]:
-    """Return the pids of this process's children that it didn't start itself; those that have ended are let go."""
-    task = Path(f"/proc/self/task/{os.getpid()}/children")
-    own = {child.process.pid for child in children}
-    strangers = {int(pid) for pid in task.read_text().split()} - own
-    return [pid for pid in strangers if not _let_go(pid)]
-
-
-def stop_orphans(children: Iterable[Child], patience_seconds: float) -> None:
-    """Ask the orphans to end, wake those that somebody stopped, and kill what is left when the patience is over."""
-    children = list(children)
-    for pid in orphans(children):
-        os.kill(pid, signal.SIGTERM)
-        os.kill(pid, signal.SIGCONT)
-    ends_at = time.monotonic() + patience_seconds
-    while (left := orphans(children)) and time.monotonic() < ends_at:
-        time.sleep(0.05)
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
-
-def _let_go(pid: int) -> bool:
-    """Reap a child that has ended; tell whether it had."""
-    with suppress(ChildProcessError):
-        return os.waitpid(pid, os.WNOHANG)[0] == pid
-    return True
-
-
 def stop_children(children: Iterable[Child], patience_seconds: float) -> None:
     """Ask all to end, wake those that somebody stopped, and kill what is left when the patience is over."""
     children = list(children)
@@ -128,3 +94,45 @@ def stop_children(children: Iterable[Child], patience_seconds: float) -> None:
         except subprocess.TimeoutExpired:
             child.process.kill()
             child.process.wait()
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every process that a child of this one leaves behind."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def reap_orphans(children: Iterable[Child]) -> None:
+    """Let go of adopted processes that have ended. children: those that this process started, which it asks itself."""
+    own = {child.process.pid for child in children}
+    with suppress(ChildProcessError):
+        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid not in own:
+            os.waitpid(ended.si_pid, 0)
+
+
+def stop_orphans(patience_seconds: float) -> None:
+    """Ask every child that is left to end, wake those that somebody stopped, and kill what outlasts the patience."""
+    for pid in _living_children():
+        _send(pid, signal.SIGTERM)
+        _send(pid, signal.SIGCONT)
+    ends_at = time.monotonic() + patience_seconds
+    while time.monotonic() < ends_at and _living_children():
+        time.sleep(0.05)
+    for pid in _living_children():
+        _send(pid, signal.SIGKILL)
+
+
+def _living_children() -> list[int]:
+    """Return the pids of this process's children that haven't ended; proc_pid_stat(5), fields 1, 3 and 4."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == os.getpid() and state not in "ZX":
+                found.append(int(path.parent.name))
+    return found
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a child, which may have ended; its pid is nobody else's before it was waited for."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)

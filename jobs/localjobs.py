@@ -35,6 +35,7 @@ class LocalJobs:
             "LOCO_INSTANCE": public_id,
             "LOCO_ACTION": attempt.action.value,
             "LOCO_JOB_NAME": attempt_job_name(store, public_id, attempt.id),
+            "LOCO_RECOVERY_NAMESPACE": "",
         }
         try:
             child = start_lasting_child(("recover",), environment)

@@ -37,19 +37,24 @@ API_SECONDS = 60.0
 # chosen: a decoy writes its record within a second; a busy machine gets twenty times that.
 RECORD_SECONDS = 20.0
 
-# chosen: what a child has to end in after SIGTERM; the promise of demo-stop is 60 s for everything.
-GRACE_SECONDS = 10.0
+# chosen: what a child has to end in after SIGTERM, the scheduler in up to 14 s; the promise of demo-stop is 60 s for
+# everything.
+GRACE_SECONDS = 16.0
 STOP_SECONDS = 30.0
 
 # How a person in the checkout calls it.
 PROGRAM = ".venv/bin/python -m agent decoy"
 
+# The instances' keys and the fleet's switches, where `jobs local` has them: beside the store.
+KEYS, CONTROL = STATE / "keys", STATE / "control"
+TOKEN = STATE / "token"
+
 # What to try: a fault, what will be seen, and the program or network that it is done to.
 TRIES = (
-    ("kill-qemu", "class qemu within 20 s: QemuDead, then QemuRestarted once it is back", "qemu"),
-    ("tap-down", "unhealthy, class network, within 35 s: TapDown", "netns"),
-    ("freeze", "unhealthy, class qemu, within 45 s: ScreenFrozen", "qemu"),
-    ("mute", "degraded, class qemu, within 35 s: AudioMuted", "pulseaudio"),
+    ("mute", "degraded, class qemu, within 35 s: AudioMuted; then reset-audio", "pulseaudio"),
+    ("tap-down", "unhealthy, class network, within 35 s: TapDown; then reset-interface", "netns"),
+    ("freeze", "unhealthy, class qemu, within 45 s: ScreenFrozen; then reset-guest", "qemu"),
+    ("kill-qemu", "class qemu within 20 s: QemuDead; it comes back by itself, and nothing is done", "qemu"),
 )
 
 
@@ -131,13 +136,14 @@ def _start_all(demo: Demo, children: dict[str, subprocess.Popen[bytes]], asked: 
     def record() -> None:
         _write(STATE / "demo.json", msgspec.json.encode(msgspec.structs.replace(demo, processes=processes)))
 
-    def launch(name: str, *words: object) -> None:
+    def launch(name: str, *words: object, **settings: object) -> None:
         with (STATE / f"{name}.log").open("wb") as log:
             children[name] = subprocess.Popen(
                 [sys.executable, "-m", *map(str, words)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env={**os.environ, **{setting: str(value) for setting, value in settings.items()}},
                 start_new_session=True,  # Ctrl-C is for this run, which then ends its children in order
             )
         processes[name] = identify(children[name].pid)
@@ -145,14 +151,16 @@ def _start_all(demo: Demo, children: dict[str, subprocess.Popen[bytes]], asked: 
 
     record()
     for name in demo.ids:
-        launch(name, "agent", "decoy", "run", "--id", name, "--dir", demo.directory)
+        launch(name, "agent", "decoy", "run", "--id", name, "--dir", demo.directory, "--key-file", KEYS / f"{name}.key")
     found = [each for name in demo.ids if (each := _record(demo, name, children, asked))]
     inventory, store = STATE / "instances.json", STATE / "loco.db"
     for old in STATE.glob("loco.db*"):  # another demo's instances had these ids
         old.unlink()
     _write(inventory, json.dumps([_entry(each) for each in found], indent=2).encode())
     launch("jobs", "jobs", "local", "--instances", inventory, "--store", store)
-    launch("api", "api", "--store", store, "--listen", f"127.0.0.1:{demo.port}")
+    asking = ("--token-file", TOKEN, "--instances", inventory)
+    acting = {"LOCO_MASTER_KEY_FILE": KEYS / "master", "LOCO_CONTROL": CONTROL}  # of what a caller asks for
+    launch("api", "api", "--store", store, "--listen", f"127.0.0.1:{demo.port}", *asking, **acting)
     _wait(lambda: bool(asked) or children["api"].poll() is not None or _answers(demo.port), API_SECONDS)
 
 
@@ -189,7 +197,7 @@ def _guide(demo: Demo | None) -> str:
     where = "" if Path(demo.directory) == _default_directory() else f" --dir {demo.directory}"
     lines = [f"demo: {len(records)} instances at {url}/", f"  curl -s {url}/api/quality/deep-health"]
     lines += [f"  {record.id}: {record.health_url}/health, VNC {record.vnc_address}" for record in records]
-    lines.append("Try a fault (all causes are real):")
+    lines.append("Try a fault (all causes are real); each heals by itself within 2 minutes:")
     tries = 0
     for name, effect, part in TRIES:
         able = [record for record in records if (record.netns if part == "netns" else part in record.programs)]
@@ -197,9 +205,20 @@ def _guide(demo: Demo | None) -> str:
             record = able[tries % len(able)]
             lines.append(f"  {PROGRAM} fault {name} --id {record.id}{where}\n      {effect}")
             tries += 1
-    lines.append(f"  {PROGRAM} heal --id ID{where}\n      healthy again within 90 s")
+    lines += [
+        f"  {PROGRAM} heal --id ID{where}\n      by hand, where recovery is off or has given up",
+        f"What was done: curl -s {url}/api/quality/recovery-status",
+        "Ask for it yourself:",
+        f'  curl -s -X POST -H "Authorization: Bearer $(cat {_shown(TOKEN)})" {url}/api/quality/recover/{demo.ids[0]}',
+        f"  echo off > {_shown(CONTROL / 'recovery')}\n      nothing is done any more; rm it, and recovery goes on",
+    ]
     lines.append(f"All faults: {PROGRAM} fault --help")
     return "\n".join(lines)
+
+
+def _shown(path: Path) -> str:
+    """Return a path as a person in the checkout types it."""
+    return str(path.relative_to(ROOT))
 
 
 def _report_dead(children: dict[str, subprocess.Popen[bytes]]) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 
 import click
 
 from agent.commandline import log_level_option, start_logging
-from jobs.children import Child, start_child, stop_children
+from jobs.children import Child, adopt_orphans, reap_orphans, start_child, stop_children, stop_orphans
+from jobs.commands.keys import MASTER
 from jobs.commands.options import instances_option, store_option
 from jobs.schedule import DEFAULT_WINDOW_SECONDS
 
@@ -28,6 +32,9 @@ _LONGEST_PAUSE_SECONDS = 30.0
 _AT_ONCE_SECONDS = 5.0
 
 _STOP_SECONDS = 10
+
+# chosen: a recovery writes down within this what it came to, unless it waits for an agent's act.
+_STOP_RECOVERY_SECONDS = 4
 _COMPACT_SECONDS = 3600
 
 # chosen: upkeep starts when the first ticks are done, for a machine that is on for less than an hour at a time.
@@ -47,9 +54,10 @@ _COMPACT_DELAY_SECONDS = 60
 )
 @log_level_option
 def local(*, instances: Path, store: Path, window: int, log_level: str) -> int:
-    """Start discover and collect once a window and compact once an hour, as CronJobs do in a cluster.
+    """Start discover, collect and dispatch once a window and compact once an hour, as CronJobs do in a cluster.
 
     They are child processes, so any may be killed: it is started again within a second. SIGTERM ends them all.
+    Beside the store it keeps the instances' keys, in folder keys, and reads the fleet's switches, in folder control.
 
     Example: python -m jobs local --instances instances.json --store loco.db --window 60
     """
@@ -57,24 +65,47 @@ def local(*, instances: Path, store: Path, window: int, log_level: str) -> int:
     shared = ("--store", str(store), "--log-level", log_level)
     windowed = (*shared, "--window", str(window))
     now = time.monotonic()
-    schedules = (
+    schedules = [
         Schedule(("discover", "--instances", str(instances), *windowed), window, now, is_windowed=True),
         Schedule(("collect", *windowed), window, now, is_windowed=True),
+        Schedule(("dispatch", "--recovery-namespace", "", *windowed), window, now, is_windowed=True),
         Schedule(("compact", *shared), _COMPACT_SECONDS, now + _COMPACT_DELAY_SECONDS, is_windowed=False),
-    )
+    ]
+    if keys := _own_keys(store.absolute().parent):
+        arguments = ("keys", "--local", str(keys), "--instances", str(instances), "--log-level", log_level)
+        schedules.append(Schedule(arguments, window, now, is_windowed=False))
     _run(schedules)
     return 0
 
 
-def _run(schedules: tuple[Schedule, ...]) -> None:
-    """Keep the schedules until SIGTERM or SIGINT, then end what runs."""
+def _own_keys(folder: Path) -> Path | None:
+    """Have all runs find keys and switches beside the store; return where keys are to be made, None for the user's."""
+    if "LOCO_CONTROL" not in os.environ:
+        os.environ["LOCO_CONTROL"] = str(folder / "control")
+        with suppress(OSError):  # who sets a switch makes it; that none is there forbids nothing
+            (folder / "control").mkdir(exist_ok=True)
+    if "LOCO_MASTER_KEY_FILE" in os.environ:
+        return None
+    os.environ["LOCO_MASTER_KEY_FILE"] = str(folder / "keys" / MASTER)
+    return folder / "keys"
+
+
+def _run(schedules: Sequence[Schedule]) -> None:
+    """Keep the schedules until SIGTERM or SIGINT, then end what runs, recoveries last."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    adopt_orphans()
     while not signal.sigpending() & _SIGNALS:
         for schedule in schedules:
             schedule.step(time.monotonic())
+        reap_orphans(_children(schedules))
         time.sleep(_STEP_SECONDS)
-    stop_children((child for schedule in schedules for child in schedule.children), _STOP_SECONDS)
+    stop_children(_children(schedules), _STOP_SECONDS)
+    stop_orphans(_STOP_RECOVERY_SECONDS)
     logger.info("local stopped")
+
+
+def _children(schedules: Iterable[Schedule]) -> list[Child]:
+    return [child for schedule in schedules for child in schedule.children]
 
 
 class Schedule:

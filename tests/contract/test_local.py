@@ -74,14 +74,14 @@ def wait_until(holds):
     return found
 
 
-def test_both_commands_tick_at_once_and_collect_again_when_the_inventory_is_there(tmp_path):
+def test_all_commands_tick_at_once_and_collect_again_when_the_inventory_is_there(tmp_path):
     (tmp_path / "instances.json").write_text(json.dumps([{"id": "a", "healthUrl": "http://127.0.0.1:1"}]))
     with local(tmp_path) as running:
         began_at = time.monotonic()
         wait_until(lambda: running.rows("SELECT * FROM assessments"))
         seconds = time.monotonic() - began_at
 
-        assert [(None,)] * 2 == running.rows("SELECT outcome FROM runs")
+        assert [(None,)] * 3 == running.rows("SELECT outcome FROM runs")
         assert seconds < 10
 
 
