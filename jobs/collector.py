@@ -47,8 +47,9 @@ _HANDSHAKES_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _Seen:
-    """What one round saw, to be kept once it is committed."""
+    """What one round saw, to be kept once it is committed. is_tick: of a whole numbered tick."""
 
+    is_tick: bool = False
     watched: dict[InstanceKey, Watched] = field(default_factory=dict)
     rows: list[TickRow] = field(default_factory=list)
     moved: list[TickRow] = field(default_factory=list)
@@ -140,7 +141,7 @@ class Collector:
 
     def _reports(self, tick: int) -> _Seen:
         """Ask everybody, those last who hung the last time."""
-        seen = _Seen()
+        seen = _Seen(is_tick=True)
         self._ask(tick, sorted(self._fleet.values(), key=_hung), seen)
         self._gather(tick, _REPORTS_SECONDS, seen)
         return seen
@@ -220,7 +221,7 @@ class Collector:
         for key, screen in seen.screens.items():
             record_screen(connection, key, screen)
         self._fleet.update(seen.watched)
-        if seen.rows:
+        if seen.is_tick or seen.rows:
             self._brakes = plan_fleet(
                 connection, self._recovery, self._fleet, self._brakes, tick=tick, now=self._clock.moment()
             )

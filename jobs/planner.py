@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.report import HealthReport
 from jobs.health.brake import Fleet, Illness, advance_brakes, after, brake_on
 from jobs.health.causes import is_common
 from jobs.health.incident import Incident, IncidentChange, is_bad
-from jobs.health.model import InstanceKey, ProbeOutcome
+from jobs.health.model import Assessment, Instance, InstanceKey, ProbeOutcome
 from jobs.health.plan import plan_recovery
 from jobs.health.recovery import Plan
 from jobs.health.situation import Leave, Situation, Wish
@@ -47,44 +48,19 @@ def plan_fleet(
 
     brakes: those of the tick before. tick: the one whose looks count.
     """
-    witnessed_ms = ledger.witness(connection, now)
-    bounds = recovery.leave.policy.recovery
-    seen = Fleet(
-        instances={key: watched.instance for key, watched in fleet.items()},
-        ill={key: illness for key, watched in fleet.items() if (illness := _illness(watched))},
-        tick=tick,
-        at_ms=now.wall_ms,
-    )
-    changes = advance_brakes(brakes, seen, bounds)
+    changes = advance_brakes(brakes, _seen(fleet, tick, now), recovery.leave.policy.recovery)
     record_brakes(connection, [change.incident for change in changes])
     _log(brakes, changes)
-    brakes = after(brakes, changes)
-    before = read_plans(connection)
-    stop = stop_in(recovery.control, now.wall_ms)
-    put_plans(
-        connection,
-        [
-            plan_recovery(
-                Situation(
-                    instance=watched.instance,
-                    assessment=watched.assessment if watched.tick == tick else None,
-                    report=watched.probe.report if watched.probe and watched.tick == tick else None,
-                    incident=watched.incident.id,
-                    attempts=tuple(ledger.of_incident(connection, watched.incident.id)),
-                    refusal=ledger.refusal(connection, key, bounds.limits, witnessed_ms=witnessed_ms, is_forced=False),
-                    leave=recovery.leave,
-                    stop=stop,
-                    brake=brake_on(key, brakes),
-                    before=before.get(key),
-                    now_ms=now.wall_ms,
-                    witnessed_ms=witnessed_ms,
-                )
-            )
-            for key, watched in fleet.items()
-            if watched.incident
-        ],
-    )
-    return brakes
+    ground = _Ground(connection, recovery, after(brakes, changes), now)
+    plans = []
+    for watched in fleet.values():
+        if watched.incident:
+            is_fresh = watched.tick == tick
+            assessment = watched.assessment if is_fresh else None
+            report = watched.probe.report if watched.probe and is_fresh else None
+            plans.append(plan_recovery(ground.situation(watched.instance, watched.incident, assessment, report)))
+    put_plans(connection, plans)
+    return ground.brakes
 
 
 def plan_one(
@@ -98,32 +74,19 @@ def plan_one(
     instance = next((one for one in reader.inventory(connection) if one.key == key), None)
     if instance is None:
         return None
-    witnessed_ms = ledger.witness(connection, now)
     incidents = reader.open_incidents(connection)
-    incident = incidents.get(key)
+    brakes = {name: one for name, one in incidents.items() if is_common(name)}
     latest = reader.latest(connection).get(key)
-    is_fresh = latest is not None and not is_stale(latest.assessment.observed_at_ms, now.wall_ms)
-    has_report = latest is not None and is_fresh and latest.outcome is ProbeOutcome.OK
+    if latest and is_stale(latest.assessment.observed_at_ms, now.wall_ms):
+        latest = None
+    body = latest.report if latest and latest.outcome is ProbeOutcome.OK else None
+    ground = _Ground(connection, recovery, brakes, now)
     return plan_recovery(
-        Situation(
-            instance=instance,
-            assessment=latest.assessment if latest and is_fresh else None,
-            report=reader.report_of(latest.report) if latest and latest.report and has_report else None,
-            incident=incident.id if incident else None,
-            attempts=tuple(ledger.of_incident(connection, incident.id)) if incident else (),
-            refusal=ledger.refusal(
-                connection,
-                key,
-                recovery.leave.policy.recovery.limits,
-                witnessed_ms=witnessed_ms,
-                is_forced=wish is not None and wish.is_forced,
-            ),
-            leave=recovery.leave,
-            stop=stop_in(recovery.control, now.wall_ms),
-            brake=brake_on(key, {key: one for key, one in incidents.items() if is_common(key)}),
-            before=read_plans(connection).get(key),
-            now_ms=now.wall_ms,
-            witnessed_ms=witnessed_ms,
+        ground.situation(
+            instance,
+            incidents.get(key),
+            latest.assessment if latest else None,
+            reader.report_of(body) if body else None,
             wish=wish,
         )
     )
@@ -141,6 +104,64 @@ def user_wait_left_seconds(
     if plan is None or plan.wanted_ms is None:
         return wait_seconds
     return max(0.0, wait_seconds - (ledger.witness(connection, now) - plan.wanted_ms) / 1000)
+
+
+class _Ground:
+    """What all plans of one moment stand on: the ledger, the switches, the brakes, the plans before."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, recovery: Recovery, brakes: dict[InstanceKey, Incident], now: Moment
+    ) -> None:
+        self.brakes = brakes
+        self._connection = connection
+        self._leave = recovery.leave
+        self._now = now
+        self._witnessed_ms = ledger.witness(connection, now)
+        self._stop = stop_in(recovery.control, now.wall_ms)
+        self._before = read_plans(connection)
+
+    def situation(
+        self,
+        instance: Instance,
+        incident: Incident | None,
+        assessment: Assessment | None,
+        report: HealthReport | None,
+        *,
+        wish: Wish | None = None,
+    ) -> Situation:
+        """Return one instance's situation; assessment, report: of a look that is fresh enough."""
+        refusal = ledger.refusal(
+            self._connection,
+            instance.key,
+            self._leave.policy.recovery.limits,
+            witnessed_ms=self._witnessed_ms,
+            is_forced=wish is not None and wish.is_forced,
+        )
+        return Situation(
+            instance=instance,
+            assessment=assessment,
+            report=report,
+            incident=incident.id if incident else None,
+            attempts=tuple(ledger.of_incident(self._connection, incident.id)) if incident else (),
+            refusal=refusal,
+            leave=self._leave,
+            stop=self._stop,
+            brake=brake_on(instance.key, self.brakes),
+            before=self._before.get(instance.key),
+            now_ms=self._now.wall_ms,
+            witnessed_ms=self._witnessed_ms,
+            wish=wish,
+        )
+
+
+def _seen(fleet: Mapping[InstanceKey, Watched], tick: int, now: Moment) -> Fleet:
+    """Return the fleet as the brakes see it."""
+    return Fleet(
+        instances={key: watched.instance for key, watched in fleet.items()},
+        ill={key: illness for key, watched in fleet.items() if (illness := _illness(watched))},
+        tick=tick,
+        at_ms=now.wall_ms,
+    )
 
 
 def _illness(watched: Watched) -> Illness | None:

@@ -98,6 +98,16 @@ def test_a_plan_goes_with_its_incident(rounds):
     assert {} == read_plans(rounds.connection) == reader.open_incidents(rounds.connection)
 
 
+def test_a_plan_goes_with_its_instance(rounds):
+    with agents(ActingAgent(**MUTED).serve) as (server,):
+        rounds.discover(an_instance("a", server))
+        see(rounds)
+        rounds.discover()
+        see(rounds, 1)
+
+    assert {} == read_plans(rounds.connection)
+
+
 def test_planning_says_what_the_ledger_says(rounds):
     with agents(ActingAgent(**MUTED).serve) as (server,):
         rounds.discover(an_instance("a", server))
