@@ -11,6 +11,7 @@ import pytest
 from deployment import Deployment
 from kube import Kube
 from pytest_kind import KindCluster
+from recovering import Recovery
 
 ROOT = Path(__file__).parents[2]
 # Not CLUSTER_NAME, which is a developer's own cluster: this one is deleted.
@@ -92,9 +93,13 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(scope="session")
 def deployment(kube) -> Deployment:
-    """Apply overlay `dev` as it is typed in the README, and return it once every decoy reads healthy."""
+    """Apply overlay `dev` as it is typed in the README, and return it once every decoy reads healthy.
+
+    It only watches: what a test breaks stays broken until that test heals it. tests/cluster/test_recovery.py lets it act.
+    """
     deployed = Deployment(kube, str(ROOT / "kustomize" / "overlays" / "dev"))
     deployed.apply()
+    Recovery(deployed).switch(recovery="off")
     return deployed
 
 
