@@ -6,9 +6,11 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import BinaryIO
 
 BATCH = "/apis/batch/v1/namespaces/loco-health"
 WHO_AM_I = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -81,7 +83,21 @@ class TokenServer:
 
 
 def _status(code: int, message: str) -> tuple[int, dict]:
-    return code, {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code}
+    reason = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound"}.get(code, "")
+    status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": reason}
+    return code, {**status, "message": message, "code": code}
+
+
+def _body(headers: Message, file: BinaryIO) -> bytes:
+    """Return a request's body, which kubectl sends in chunks."""
+    if headers.get("Transfer-Encoding") != "chunked":
+        return file.read(int(headers.get("Content-Length") or 0))
+    body = b""
+    while size := int(file.readline(), 16):
+        body += file.read(size)
+        file.readline()
+    file.readline()
+    return body
 
 
 @contextmanager
@@ -93,7 +109,7 @@ def a_token_server(folder: Path) -> Iterator[tuple[TokenServer, Path]]:
 
     class Handler(BaseHTTPRequestHandler):
         def _serve(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = _body(self.headers, self.rfile)
             token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
             found = state.answer(self.command, self.path, token, json.loads(body or b"{}"))
             if found is None:

@@ -8,6 +8,7 @@ import pytest
 
 import agent.__main__
 import api.__main__
+import api.kubectl.__main__
 import jobs.__main__
 from agent.environment import KNOWN
 from jobs.health.remedies import REMEDIES
@@ -17,10 +18,11 @@ CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
 
 
 def commands():
-    """Yield (words typed, command) of every command of the three command lines."""
-    yield from _walk("agent", agent.__main__.group)
-    yield from _walk("jobs", jobs.__main__.group)
-    yield "api", api.__main__.serve
+    """Yield (words typed, command) of every command of the four command lines."""
+    yield from _walk("python -m agent", agent.__main__.group)
+    yield from _walk("python -m jobs", jobs.__main__.group)
+    yield "python -m api", api.__main__.serve
+    yield from _walk("kubectl loco", api.kubectl.__main__.group)
 
 
 def _walk(words, command):
@@ -64,7 +66,7 @@ def test_every_setting_has_a_row_with_its_flag():
 
 @pytest.mark.parametrize("words", sorted(COMMANDS))
 def test_every_command_is_documented_and_helps_with_an_example(words):
-    assert f"`python -m {words}" in CONFIGURATION
+    assert f"`{words}" in CONFIGURATION
     assert "Example: " in (COMMANDS[words].help or "")
 
 
