@@ -101,8 +101,8 @@ class Launcher:
             found = self._read(connection)
         has_work = bool(found.attempts) or found.has_due_plan or not found.is_adopted
         steps = [*self._compare(found)] if has_work and not self._is_compared else []
-        if found.is_adopted and self._is_compared and not steps:
-            steps = [*self._create_jobs(found), *self._look_at_jobs(found), *self._plans_to_book(found)]
+        if self._is_compared:
+            steps += [*self._create_jobs(found), *self._look_at_jobs(found), *self._plans_to_book(found)]
         self._note_problem()
         return Observed(partial(self._write, steps) if steps else None, len(found.attempts), self._problem)
 
@@ -145,9 +145,10 @@ class Launcher:
             self._problems.append("nothing acts before the inventory tells which instances earlier Jobs were for")
             return
         newest_id = max((one.attempt_id for one in seen if one.store == found.store), default=0)
-        self._is_compared = True
-        if newest_id > found.newest_id or not found.is_adopted or any(_is_strange(one, found.store) for one in seen):
+        self._is_compared = found.is_adopted and newest_id <= found.newest_id
+        if not self._is_compared:
             self._wake(0)
+        if not self._is_compared or any(_is_strange(one, found.store) for one in seen):
             yield partial(_adopt, orders, newest_id)
 
     def _create_jobs(self, found: _Found) -> Iterator[_Step]:

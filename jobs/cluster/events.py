@@ -1,13 +1,16 @@
-"""An incident's opening and end as Kubernetes Events on its pod; pure but for `send`."""
+"""What happens to an instance as Kubernetes Events on its pod; pure but for `send`."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent.report import rfc3339
 from jobs.cluster.fields import printable
 from jobs.errors import Conflict
-from jobs.health.model import Pod
+from jobs.health.incident import Incident
+from jobs.health.model import Instance, Pod
+from jobs.health.recovery import Attempt, Plan
 from jobs.health.wording import sentence
 from jobs.store.outbox import Kind, Message, Waiting
 
@@ -23,8 +26,18 @@ MAX_TEXT_CHARACTERS = 128
 # A DNS subdomain has at most 253 characters; an incident's id and `.opened` come behind the pod's name.
 _MAX_POD_CHARACTERS = 200
 
-_ACTIONS = {Kind.INCIDENT_OPENED: "OpenIncident", Kind.INCIDENT_CLOSED: "CloseIncident"}
-_SUFFIXES = {Kind.INCIDENT_OPENED: "opened", Kind.INCIDENT_CLOSED: "closed"}
+_WARNINGS = frozenset({Kind.INCIDENT_OPENED, Kind.RECOVERY_FAILED, Kind.RECOVERY_SUPPRESSED})
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """What is said. subject: ends the Event's name, the row's alone. uid: of the pod that it is about."""
+
+    subject: str
+    action: str
+    reason: str
+    note: str
+    uid: str | None
 
 
 def send(client: ClusterClient, pod: Pod, row: Waiting, *, sender: str) -> None:
@@ -41,52 +54,83 @@ def send(client: ClusterClient, pod: Pod, row: Waiting, *, sender: str) -> None:
 
 def event(pod: Pod, row: Waiting, *, sender: str) -> dict[str, Any]:
     """Return the Event of a row. Its name is the row's alone, so that a repetition is a conflict."""
-    message = row.message
+    said = _text(row.kind, row.message)
     stem = pod.name[:_MAX_POD_CHARACTERS].rstrip("-.")
-    is_open = row.kind is Kind.INCIDENT_OPENED
     regarding = {"apiVersion": "v1", "kind": "Pod", "namespace": pod.namespace, "name": pod.name}
-    if message.instance.uid:
-        regarding["uid"] = message.instance.uid
+    if said.uid:
+        regarding["uid"] = said.uid
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{stem}.{message.incident.id}.{_SUFFIXES[row.kind]}",
+            "name": f"{stem}.{said.subject}",
             "namespace": pod.namespace,
             "labels": {"app.kubernetes.io/name": "loco-health", "app.kubernetes.io/component": "dispatch"},
         },
         "eventTime": rfc3339(row.created_at_ms / 1000).replace("Z", "000Z"),  # a MicroTime has six decimals
-        "type": "Warning" if is_open else "Normal",
-        "action": _ACTIONS[row.kind],
-        "reason": _reason(row.kind, message),
-        "note": _cut(_note(row.kind, message)),
+        "type": "Warning" if row.kind in _WARNINGS else "Normal",
+        "action": said.action,
+        "reason": said.reason[:MAX_TEXT_CHARACTERS],
+        "note": _cut(said.note),
         "regarding": regarding,
         "reportingController": CONTROLLER,
         "reportingInstance": sender[:MAX_TEXT_CHARACTERS],
     }
 
 
-def _reason(kind: Kind, message: Message) -> str:
-    """Return the worst reason of the opening; at the end, why it ended."""
-    if kind is Kind.INCIDENT_CLOSED:
-        return "InstanceLeft" if message.has_left else "InstanceHealthy"
-    reasons = message.incident.reasons
-    return reasons[0].code[:MAX_TEXT_CHARACTERS] if reasons else "InstanceSick"
+def _text(kind: Kind, message: Message) -> _Text:
+    """Return what a row says, as people read it in `kubectl describe pod`."""
+    if message.attempt:
+        return _of_attempt(kind, message.attempt, message.instance)
+    if message.plan:
+        return _of_plan(kind, message.plan, message.instance)
+    if message.incident:
+        return _of_incident(kind, message.incident, message.instance, has_left=message.has_left)
+    raise ValueError(f"a row of kind {kind} tells of nothing")
 
 
-def _note(kind: Kind, message: Message) -> str:
-    """Return what happened, as people read it in `kubectl describe pod`."""
-    incident = message.incident
-    name = f"incident {incident.id} of {message.instance.public_id}"
+def _of_incident(kind: Kind, incident: Incident, instance: Instance, *, has_left: bool) -> _Text:
+    name = f"incident {incident.id} of {instance.public_id}"
     if kind is Kind.INCIDENT_OPENED:
         told = "; ".join(sentence(reason) for reason in incident.reasons)
-        return f"{incident.verdict}, class {incident.failure_class}: {told} ({name})"
+        reason = incident.reasons[0].code if incident.reasons else "InstanceSick"
+        note = f"{incident.verdict}, class {incident.failure_class}: {told} ({name})"
+        return _Text(f"{incident.id}.opened", "OpenIncident", reason, note, instance.uid)
     seconds = ((incident.closed_at_ms or incident.opened_at_ms) - incident.opened_at_ms) // 1000
-    why = "the instance has left the inventory" if message.has_left else "healthy again"
-    return (
+    why = "the instance has left the inventory" if has_left else "healthy again"
+    note = (
         f"{why} after {seconds} s; it was {incident.verdict} at worst, class {incident.failure_class}: "
         f"{', '.join(incident.codes)} ({name})"
     )
+    reason = "InstanceLeft" if has_left else "InstanceHealthy"
+    return _Text(f"{incident.id}.closed", "CloseIncident", reason, note, instance.uid)
+
+
+def _of_plan(kind: Kind, plan: Plan, instance: Instance) -> _Text:
+    """Return what is next, or why nothing is; the name is the same whenever the same comes back."""
+    subject = f"{plan.incident}.{plan.action or 'none'}.{plan.hold or 'due'}".lower()
+    about = f"incident {plan.incident} of {instance.public_id}: {', '.join(plan.codes) or 'no fault now'}"
+    what = f"{plan.action} is next" if plan.action else "nothing is next"
+    note = " ".join(word for word in (f"{plan.hold}:" if plan.hold else "", plan.detail or what, f"({about})") if word)
+    return _Text(subject, _camel(plan.action or "recover"), _camel(kind), note, plan.uid or instance.uid)
+
+
+def _of_attempt(kind: Kind, attempt: Attempt, instance: Instance) -> _Text:
+    """Return what an attempt does or came to; its time is in the name, for an earlier store gave the same ids."""
+    subject = f"attempt-{attempt.id}-{attempt.booked_at_ms}.{kind.removeprefix('recovery-')}"
+    about = f"attempt {attempt.id} of {f'incident {attempt.incident}' if attempt.incident else 'a request'}"
+    if kind is Kind.RECOVERY_STARTED:
+        note = (
+            f"{attempt.action} of {instance.public_id} begins, for {', '.join(attempt.codes) or 'a request'} ({about})"
+        )
+    else:
+        note = f"{attempt.action} of {instance.public_id}: {attempt.outcome}, {attempt.detail} ({about})"
+    return _Text(subject, _camel(attempt.action), _camel(kind), note, attempt.uid or instance.uid)
+
+
+def _camel(words: str) -> str:
+    """Return `recovery-started` as `RecoveryStarted`."""
+    return "".join(word.capitalize() for word in words.split("-"))
 
 
 def _cut(note: str) -> str:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from jobs.health.model import InstanceKey
 from jobs.health.recovery import Attempt, AttemptOutcome, AttemptState, Held, Hold, Limits, Order, Origin
+from jobs.store import outbox
 from jobs.store.attempts import select
 from jobs.store.writer import bump_revision
 
@@ -238,6 +239,7 @@ def begin_act(connection: sqlite3.Connection, attempt_id: int, runner: str, *, n
         (attempt_id, runner, witnessed_ms, now.wall_ms, LATE_ACT_MS),
     ).rowcount
     if begun:
+        outbox.tell_attempt(connection, _one(connection, attempt_id), at_ms=now.wall_ms)
         bump_revision(connection)
     return bool(begun)
 
@@ -267,6 +269,7 @@ def end(
             now.wall_ms,
         ),
     )
+    outbox.tell_attempt(connection, _one(connection, attempt_id), at_ms=now.wall_ms)
     bump_revision(connection)
     return True
 

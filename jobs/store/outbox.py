@@ -12,7 +12,8 @@ from enum import StrEnum
 import msgspec
 
 from jobs.health.incident import Incident
-from jobs.health.model import Instance
+from jobs.health.model import Instance, InstanceKey
+from jobs.health.recovery import Attempt, AttemptOutcome, AttemptState, Hold, Plan
 
 # chosen: what nobody could be told for a day is no news any more.
 GIVE_UP_MS = 24 * 3_600_000
@@ -24,10 +25,32 @@ UNSENT = f"nobody sent it within {GIVE_UP_MS // 3_600_000} h"
 
 
 class Kind(StrEnum):
-    """What is told; one row of a kind for each incident."""
+    """What is told; one row of a kind for each subject."""
 
     INCIDENT_OPENED = "incident-opened"
     INCIDENT_CLOSED = "incident-closed"
+    RECOVERY_PLANNED = "recovery-planned"
+    RECOVERY_SUPPRESSED = "recovery-suppressed"
+    RECOVERY_STARTED = "recovery-started"
+    RECOVERY_SUCCEEDED = "recovery-succeeded"
+    RECOVERY_FAILED = "recovery-failed"
+
+
+# Holds that come and go by themselves within a minute or two, or that the fault itself explains, are no news.
+_TOLD_HOLDS = frozenset(Hold) - {
+    Hold.ATTEMPT_RUNNING,
+    Hold.BOOT_GRACE,
+    Hold.COOL_DOWN,
+    Hold.LEDGER_UNREAD,
+    Hold.NOT_ACTIONABLE,
+    Hold.SELF_HEALING,
+}
+
+_ENDINGS = {
+    AttemptOutcome.HEALED: Kind.RECOVERY_SUCCEEDED,
+    AttemptOutcome.SUPERSEDED: Kind.RECOVERY_SUPPRESSED,
+    AttemptOutcome.STOOD_DOWN: Kind.RECOVERY_SUPPRESSED,
+}
 
 
 class Ending(StrEnum):
@@ -40,11 +63,16 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is told: the incident and its instance as they were then. has_left: it closed as the instance left."""
+    """What is told of an instance: an incident, an attempt or a plan, each as it was then.
 
-    incident: Incident
+    has_left: the incident closed as the instance left.
+    """
+
+    incident: Incident | None
     instance: Instance
     has_left: bool = False
+    attempt: Attempt | None = None
+    plan: Plan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +97,43 @@ def enqueue(
 
     has_left: it is about to leave.
     """
-    row = connection.execute("SELECT instance FROM instances WHERE key = ?", (incident.key,)).fetchone()
-    if row is None:
+    instance = _instance_of(connection, incident.key)
+    if instance:
+        _put(connection, kind, incident.id, Message(incident, instance, has_left), at_ms)
+
+
+def tell_attempt(connection: sqlite3.Connection, attempt: Attempt, *, at_ms: int) -> None:
+    """Have it told that an attempt begins its act, or how it ended."""
+    instance = _instance_of(connection, attempt.key)
+    if instance is None:
         return
-    message = Message(incident, _instance.decode(row[0]), has_left)
+    kind = Kind.RECOVERY_STARTED
+    if attempt.state is AttemptState.ENDED and attempt.outcome:
+        kind = _ENDINGS.get(attempt.outcome, Kind.RECOVERY_FAILED)
+    _put(connection, kind, str(attempt.id), Message(None, instance, attempt=attempt), at_ms)
+
+
+def tell_plan(connection: sqlite3.Connection, plan: Plan) -> None:
+    """Have a plan told whose action or hold is new, once an incident however often it comes back."""
+    if not plan.is_due and plan.hold not in _TOLD_HOLDS:
+        return
+    instance = _instance_of(connection, plan.key)
+    if instance:
+        kind = Kind.RECOVERY_PLANNED if plan.is_due else Kind.RECOVERY_SUPPRESSED
+        subject = f"{plan.incident}/{plan.action or 'none'}/{plan.hold or 'due'}"
+        _put(connection, kind, subject, Message(None, instance, plan=plan), plan.decided_at_ms)
+
+
+def _instance_of(connection: sqlite3.Connection, key: InstanceKey) -> Instance | None:
+    row = connection.execute("SELECT instance FROM instances WHERE key = ?", (key,)).fetchone()
+    return None if row is None else _instance.decode(row[0])
+
+
+def _put(connection: sqlite3.Connection, kind: Kind, subject: str, message: Message, at_ms: int) -> None:
     connection.execute(
         "INSERT INTO outbox (kind, subject, key, message, created_at_ms, due_at_ms) VALUES (?, ?, ?, ?, ?5, ?5)"
         " ON CONFLICT (kind, subject) DO NOTHING",
-        (kind.value, incident.id, incident.key, msgspec.json.encode(message).decode(), at_ms),
+        (kind.value, subject, message.instance.key, msgspec.json.encode(message).decode(), at_ms),
     )
 
 

@@ -9,24 +9,29 @@ import msgspec
 
 from jobs.health.model import InstanceKey
 from jobs.health.recovery import Plan
+from jobs.store import outbox
 
 _plan = msgspec.json.Decoder(Plan)
 
 
 def put_plans(connection: sqlite3.Connection, plans: Iterable[Plan]) -> None:
-    """Make `plans` the only ones, inside the caller's transaction; rows that say the same are not written again."""
+    """Make `plans` the only ones, inside the caller's transaction; rows that say the same are not written again.
+
+    An act or hold that is new is to be told outside.
+    """
     wanted = {plan.incident: plan for plan in plans}
     before = {plan.incident: plan for plan in read_plans(connection).values()}
     connection.executemany("DELETE FROM plans WHERE incident = ?", [(one,) for one in before.keys() - wanted.keys()])
+    changed = [plan for plan in wanted.values() if plan != before.get(plan.incident)]
     connection.executemany(
         "INSERT INTO plans (incident, key, is_due, plan) VALUES (?, ?, ?, ?) ON CONFLICT (incident) DO UPDATE SET"
         " key = excluded.key, is_due = excluded.is_due, plan = excluded.plan",
-        [
-            (one.incident, one.key, one.is_due, msgspec.json.encode(one).decode())
-            for one in wanted.values()
-            if one != before.get(one.incident)
-        ],
+        [(one.incident, one.key, one.is_due, msgspec.json.encode(one).decode()) for one in changed],
     )
+    for plan in changed:
+        old = before.get(plan.incident)
+        if old is None or (old.action, old.hold) != (plan.action, plan.hold):
+            outbox.tell_plan(connection, plan)
 
 
 def read_plans(connection: sqlite3.Connection) -> dict[InstanceKey, Plan]:

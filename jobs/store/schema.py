@@ -169,8 +169,8 @@ CREATE TABLE discovery (              -- how the inventory was found; one row, n
 
 CREATE TABLE outbox (                 -- what is to be told outside, until it was
     id INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL,               -- incident-opened, incident-closed
-    subject TEXT NOT NULL,            -- id of the incident
+    kind TEXT NOT NULL,               -- as jobs.store.outbox.Kind has them
+    subject TEXT NOT NULL,            -- the incident, the attempt, or the incident with its next act and hold
     key TEXT NOT NULL,                -- instance key
     message TEXT NOT NULL,            -- JSON of jobs.store.outbox.Message
     created_at_ms INTEGER NOT NULL,

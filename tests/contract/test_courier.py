@@ -1,4 +1,4 @@
-"""`dispatch` tells: each incident's opening and end is one Event on its pod, whatever dies or refuses on the way."""
+"""`dispatch` tells: what happens to an instance is one Event each on its pod, whatever dies or refuses on the way."""
 
 import json
 import subprocess
@@ -13,11 +13,14 @@ from object_server import an_object_server
 from pods import a_pod, a_pods_instance
 from stores import a_fleet, an_instance
 
+from jobs.clock import Clock
 from jobs.cluster.late import LateClient
 from jobs.courier import NO_POD, Courier
 from jobs.health.model import ProbeOutcome
-from jobs.store import outbox, writer
+from jobs.health.recovery import Action, AttemptOutcome, Hold, Limits, Order, Plan
+from jobs.store import ledger, outbox, writer
 from jobs.store.connection import transaction
+from jobs.store.plans import put_plans
 from jobs.store.retention import apply_retention
 
 START_MS = 1_795_550_863_000
@@ -79,6 +82,74 @@ def test_opening_and_end_are_one_event_each(server, fleet):
         == closed["regarding"]
     )
     assert opened["note"].startswith("unreachable, class network: Nothing listens at the agent's address")
+
+
+def plan(fleet, action=Action.RESET_GUEST, hold=None, detail=""):
+    """Have collect plan for the open incident."""
+    ((incident,),) = fleet.connection.execute("SELECT id FROM incidents WHERE closed_at_ms IS NULL").fetchall()
+    planned = Plan(
+        incident=incident,
+        key=POD.key,
+        decided_at_ms=fleet.at_ms,
+        action=action,
+        hold=hold,
+        detail=detail,
+        uid="uid-1",
+        codes=("ScreenFrozen",),
+    )
+    with transaction(fleet.connection):
+        put_plans(fleet.connection, [planned])
+    return incident
+
+
+def attempt(fleet, incident, outcome, detail):
+    """Have an attempt booked, begun and ended."""
+    order = Order(key=POD.key, action=Action.RESET_GUEST, incident=incident, uid="uid-1", codes=("ScreenFrozen",))
+    now = Clock().moment()
+    with transaction(fleet.connection):
+        ledger.adopt(fleet.connection, (), now=now)
+        booked = ledger.book(fleet.connection, order, Limits(cool_down_seconds=0), now=now)
+        ledger.claim(fleet.connection, booked.id, "pod-1", now=now)
+        if outcome is not AttemptOutcome.STOOD_DOWN:
+            ledger.begin_act(fleet.connection, booked.id, "pod-1", now=now)
+        ledger.end(fleet.connection, booked.id, ledger.Ending(outcome, detail), now=now, runner="pod-1")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (AttemptOutcome.HEALED, ["Normal RecoveryStarted", "Normal RecoverySucceeded"]),
+        (AttemptOutcome.NO_EFFECT, ["Normal RecoveryStarted", "Warning RecoveryFailed"]),
+        (AttemptOutcome.STOOD_DOWN, ["Warning RecoverySuppressed"]),
+    ],
+)
+def test_a_plan_and_its_attempt_are_told_from_beginning_to_end(server, fleet, outcome, told):
+    objects, connect = server
+    fleet.ticks(3, REFUSED)
+    attempt(fleet, plan(fleet), outcome, "as the test says")
+    rounds = Rounds(fleet, connect)
+    rounds.now_ms = 4_000_000_000_000
+    rounds.go()
+    _, planned, *events = objects.kept.values()
+
+    assert ("Normal", "ResetGuest", "RecoveryPlanned") == (planned["type"], planned["action"], planned["reason"])
+    assert told == [f"{event['type']} {event['reason']}" for event in events]
+    assert f"reset-guest of instance-0: {outcome}, as the test says (attempt 1 of incident " in events[-1]["note"]
+    assert {"uid-1"} == {event["regarding"]["uid"] for event in (planned, *events)}
+
+
+def test_a_hold_that_comes_and_goes_is_told_once(server, fleet):
+    objects, connect = server
+    fleet.ticks(3, REFUSED)
+    for _ in range(3):
+        plan(fleet, hold=Hold.USER_CONNECTED, detail="reset-guest waits: 1 connected, at most 300 s")
+        plan(fleet, hold=Hold.COOL_DOWN, detail="20 s are to pass")
+        plan(fleet)
+    Rounds(fleet, connect).go()
+    _, *events = objects.kept.values()
+
+    assert ["RecoverySuppressed", "RecoveryPlanned"] == [event["reason"] for event in events]
+    assert events[0]["note"].startswith("UserConnected: reset-guest waits: 1 connected, at most 300 s (incident ")
 
 
 def test_a_dispatcher_that_is_killed_between_sending_and_writing_sends_once(server, fleet):
@@ -216,6 +287,7 @@ def test_what_nobody_sent_for_a_day_is_given_up_and_goes_after_a_week(fleet):
 LOADS = """
 import json, pathlib, sys
 from contextlib import closing
+from jobs.clock import Clock
 from jobs.cluster.late import LateClient
 from jobs.commands.dispatch import _recovery_jobs, dispatch
 from jobs.clock import Clock
