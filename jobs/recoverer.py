@@ -35,7 +35,6 @@ _NOT_NOW = {
     "quota-spent": Hold.BUDGET_SPENT,
     "challenge-expired": Hold.COOL_DOWN,
     "challenge-unknown": Hold.IDENTITY_UNPROVEN,
-    "challenge-used": Hold.IDENTITY_UNPROVEN,
 }
 
 

@@ -23,10 +23,10 @@ _SECRET_TEXT = re.compile(
     r"(?i:\b(?:bearer|basic|digest|negotiate)\s+[\w.~+/=-]{6,})"
     r"|(?i:\bauthorization\s*[:=]\s*[^\r\n]+)"
     r"|LOCO-HMAC-SHA256[^\r\n]*"
-    r"|\beyJ[\w-]{5,}\.[\w-]+\.?[\w-]*"
+    r"|\beyJ[\w-]{5,4096}\.[\w-]+\.?[\w-]*"
     r"|-----BEGIN [A-Z ]+-----.*?(?:-----END [A-Z ]+-----|\Z)"
     r"|(?<=://)[^/\s@]+(?=@)"
-    r"|(?i:(?<![a-z0-9])(?:[\w.-]*(?:password|passwd|secret|token|api[-_]?key|access[-_]?key))[\"']?\s*[:=]\s*[^\s,;&]+)"
+    r"|(?i:(?:password|passwd|secret|token|api[-_]?key|access[-_]?key)[\"']?\s*[:=]\s*[^\s,;&]+)"
     r"|\b[0-9a-f]{64}\b",
     re.DOTALL,
 )
