@@ -95,7 +95,7 @@ def pytest_runtest_makereport(item, call):
 def deployment(kube) -> Deployment:
     """Apply overlay `dev` as it is typed in the README, and return it once every decoy reads healthy.
 
-    It only watches: what a test breaks stays broken until that test heals it. tests/cluster/test_recovery.py lets it act.
+    It only watches, so that what a test breaks stays broken until it heals it; test_recovery.py lets it act.
     """
     deployed = Deployment(kube, str(ROOT / "kustomize" / "overlays" / "dev"))
     deployed.apply()
