@@ -154,6 +154,7 @@ def test_a_fault_that_was_seen_at_the_last_look_alone_is_not_yet_worse():
     before = a_look(-1, "AudioMuted")
 
     assert outcome(an_attempt("AudioMuted"), before, a_look(3), a_look(6, "QemuDead"))[0] is AttemptOutcome.NO_EFFECT
+    assert outcome(an_attempt("AudioMuted"), before, a_look(6, "QemuDead"))[0] is AttemptOutcome.NO_EFFECT
 
 
 def test_an_equally_bad_fault_of_the_same_layer_is_no_effect():
