@@ -1,0 +1,379 @@
+"""The processes of one schedule: collector, dispatchers, recovery pods, and fate, which breaks what they stand on."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import msgspec
+from builders import a_report, an_assessment
+from interleaving import MINUTE_MS, Actor, Connection
+from ledgers import put_incident
+from pods import a_pod, a_pods_instance
+from recovery_world import API_SECONDS_MS, Api, Sender, SimJob, Wire, World
+
+from agent.report import Actions
+from jobs.cluster.jobs import ClusterJobs
+from jobs.errors import ClusterError, Conflict
+from jobs.health.control import Stop
+from jobs.health.model import Instance, InstanceKey
+from jobs.health.recovery import Action, Attempt, Hold, Limits, Order, Origin, Plan
+from jobs.launcher import Launcher
+from jobs.means import Means, Pace, Patience
+from jobs.probe.actions import ActOrder, Challenge, Done, Refused, Silent
+from jobs.probe.verify import Look
+from jobs.recoverer import Recoverer
+from jobs.store import ledger
+from jobs.store.backup import back_up
+from jobs.store.connection import backup_path, transaction
+from jobs.store.ledger import Moment
+from jobs.store.plans import put_plans
+from jobs.template import ACTION, ATTEMPT, INSTANCE
+
+KEY = b"\x07" * 32
+CODE = "AudioMuted"
+HEALTHY, SICK = an_assessment(), an_assessment(CODE)
+REPORT = msgspec.structs.replace(
+    a_report(), actions=Actions(checked_at="2026-11-25T00:00:00Z", can=[action.value for action in Action])
+)
+LIMITS = Limits()
+
+_JOB_NAME = re.compile(r"recover-([0-9a-f]{6})-.*-(\d+)")
+
+
+class Actors:
+    """Starts and ends the processes of one world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.scheduler = world.scheduler
+        self.chance = world.chance
+        self.dispatchers: list[Actor] = []
+        self.collector: Actor | None = None
+        self.incidents = 0
+        self.launcher_of: Any = Launcher
+        self.recoverer_of: Any = Recoverer
+        world.start_pods = self.start_pods
+
+    # The collector, as far as recovery sees it
+
+    def collect(self) -> None:
+        """Tick for ever, at gaps in which plans stay fresh or grow old."""
+        clock, tick = self.world.clock(), 0
+        connection = self.open()
+        while True:
+            tick += 1
+            with transaction(connection):
+                now = clock.moment()
+                ledger.witness(connection, now)
+                connection.execute(
+                    "INSERT INTO leases (name, token, renewals, tick, slot_ms, boot_id) VALUES ('collect', 1, 1, ?1, ?2, ?3)"
+                    " ON CONFLICT (name) DO UPDATE SET tick = ?1, slot_ms = ?2, boot_id = ?3",
+                    (tick, now.boottime_ms, now.boot_id),
+                )
+                self._plan(connection, now)
+            self.scheduler.sleep(self.chance.choice((15_000, 60_000, 3 * MINUTE_MS, 10 * MINUTE_MS, 15 * MINUTE_MS)))
+
+    def _plan(self, connection: Connection, now: Moment) -> None:
+        """Open and close incidents, and plan for what is sick."""
+        at_ms = now.wall_ms
+        rows = connection.execute("SELECT key, id FROM incidents WHERE closed_at_ms IS NULL").fetchall()
+        incidents = {InstanceKey(key): name for key, name in rows}
+        plans = []
+        for key, pod in self.world.pods.items():
+            if pod.is_sick and key not in incidents:
+                self.incidents += 1
+                incidents[key] = f"incident-{self.incidents}"
+                put_incident(connection, incidents[key], key=key)
+            elif not pod.is_sick and key in incidents:
+                put_incident(connection, incidents[key], key=key, closed_at_ms=at_ms)
+            if pod.is_sick and self._may_be_due(connection, key, now):
+                plans.append(self._due(key, incidents[key], at_ms))
+        put_plans(connection, plans)
+
+    def _may_be_due(self, connection: Connection, key: InstanceKey, now: Moment) -> bool:
+        """Tell what the ledger would say, or at times not: then nobody but the ledger holds back."""
+        if self.chance.random() < 0.2:
+            return True
+        witnessed_ms = ledger.witnessed(connection, now)
+        return ledger.refusal(connection, key, LIMITS, witnessed_ms=witnessed_ms, is_forced=False) is None
+
+    def _due(self, key: InstanceKey, incident: str, at_ms: int) -> Plan:
+        pod = self.world.pods[key]
+        return Plan(
+            incident=incident,
+            key=key,
+            decided_at_ms=at_ms,
+            action=self.an_action(),
+            uid=pod.uid,
+            restarts=pod.restarts,
+            codes=(CODE,),
+        )
+
+    def an_action(self) -> Action:
+        """Return what is to be done next."""
+        return self.chance.choice((Action.RESET_AUDIO, Action.RESET_AUDIO, Action.RESET_GUEST, Action.DELETE_POD))
+
+    # Dispatchers
+
+    def dispatch(self) -> None:
+        """Make rounds as the window does, but without its baton, so that doubles meet at every statement."""
+        clock, generation = self.world.clock(), self.world.generation
+        connection = self.open()
+        api = Api(self.world, generation)
+        launcher = self.launcher_of(ClusterJobs("loco-health", lambda: api), clock=clock, limits=LIMITS)
+        while True:
+            observed = launcher.observe(connection)
+            if observed.write:
+                with transaction(connection):
+                    observed.write(connection)
+            self.scheduler.sleep(self.chance.choice((1000, 3000)) if observed.write else self._idle(observed.instances))
+
+    def _idle(self, open_attempts: int) -> int:
+        """Return until when hardly anything would move: rounds that find nothing are left out."""
+        until_tick = max(self._next_tick_ms() - self.scheduler.now_ms, 0) + 200
+        return min(until_tick, self.chance.choice((5000, 20_000, 60_000)) if open_attempts else 5 * MINUTE_MS)
+
+    def _next_tick_ms(self) -> int:
+        return next((at for at, _, actor in sorted(self.scheduler._waiting) if actor is self.collector), 1 << 60)
+
+    # Recovery pods
+
+    def start_pods(self, job: SimJob) -> None:
+        """Start a Job's pod, sometimes twice; a kubelet ends it at the deadline, where it can."""
+        for _ in range(2 if self.world.falls() else 1):
+            self.world.serial += 1
+            runner = f"pod-{self.world.serial}"
+            is_frozen = self.world.falls(3)
+            pod = self.scheduler.spawn(
+                runner,
+                partial(self.recover, job, runner),
+                after_ms=self.chance.choice((500, 3000, 15_000, 65_000)),
+                is_frozen=is_frozen,
+            )
+            job.pods.append(pod)
+        self.scheduler.spawn("kubelet", partial(self._deadline, job), after_ms=300_000)
+
+    def _deadline(self, job: SimJob) -> None:
+        job.is_over = True
+        for pod in job.pods:
+            if not pod.is_frozen:
+                self.scheduler.kill(pod)
+
+    def recover(self, job: SimJob, runner: str) -> None:
+        """Run a Job's attempt, or for a Job that a person made, book one first; as `python -m jobs recover` does."""
+        clock, generation = self.world.clock(), self.world.generation
+        connection = self.open()
+        told = job.body["metadata"]["annotations"]
+        key = InstanceKey(f"loco-instances/loco-emulator-{told[INSTANCE].rpartition('-')[2]}")
+        store = None
+        if ATTEMPT in told:
+            attempt_id, store = int(told[ATTEMPT]), _JOB_NAME.fullmatch(job.name)[1]
+        else:
+            booked = self._book(connection, clock, key, job)
+            if not isinstance(booked, Attempt):
+                return
+            attempt_id = booked.id
+        sender = Sender(generation, attempt_id, runner)
+        recoverer = self.recoverer_of(connection, self._means(key, sender), self._patience(), self._pace(clock))
+        recoverer.run(attempt_id, runner, store=store)
+
+    def _book(self, connection: Connection, clock: Any, key: InstanceKey, job: SimJob) -> Any:
+        pod = self.world.pods[key]
+        order = Order(
+            key=key,
+            action=Action(job.body["metadata"]["annotations"].get(ACTION, "reset-audio")),
+            uid=pod.uid,
+            restarts=pod.restarts,
+            codes=(CODE,),
+            origin=Origin.REQUEST,
+            is_forced=self.chance.random() < 0.5,
+        )
+        with transaction(connection):
+            booked = ledger.book(connection, order, LIMITS, now=clock.moment())
+            if isinstance(booked, Attempt):
+                ledger.name_job(connection, booked.id, job.name)
+        return booked
+
+    def _means(self, key: InstanceKey, sender: Sender) -> Means:
+        return Means(
+            ground=Ground(self.world, key, sender),
+            agent=Agent(self.world, key, sender),
+            eyes=Eyes(self.world, key),
+            keeper=Keeper(self.world),
+        )
+
+    def _patience(self) -> Patience:
+        return Patience(
+            total_seconds=240.0,
+            users_seconds=lambda _: 20.0,
+            act_seconds=20.0,
+            verify_seconds=lambda _: 15.0,
+            look_seconds=5.0,
+        )
+
+    def _pace(self, clock: Any) -> Pace:
+        leaves_at = self.scheduler.now_ms + self.chance.randrange(60_000) if self.world.falls(0.5) else 1 << 60
+        return Pace(
+            clock=clock,
+            sleep=lambda seconds: self.scheduler.sleep(round(seconds * 1000)),
+            is_leaving=lambda: self.scheduler.now_ms > leaves_at,
+        )
+
+    def ask(self, key: InstanceKey) -> None:
+        """Have a person make a Job of the template, as `kubectl create job --from` does."""
+        self.world.serial += 1
+        name = f"recover-instance-{key.rpartition('-')[2]}-{self.world.serial}"
+        told = {INSTANCE: f"instance-{key.rpartition('-')[2]}", ACTION: self.an_action().value}
+        self.world.jobs[name] = job = SimJob({"metadata": {"name": name, "annotations": told}})
+        self.start_pods(job)
+
+    # Stores and machines
+
+    def open(self) -> Connection:
+        """Open the store of now."""
+        return self.scheduler.connect(str(self.world.path()))
+
+    def start(self, dispatchers: int) -> None:
+        """Start what CronJobs start."""
+        self.collector = self.scheduler.spawn("collect", self.collect, after_ms=200)
+        for number in range(dispatchers):
+            self.dispatchers.append(self.scheduler.spawn(f"dispatch-{number}", self.dispatch, after_ms=100 * number))
+
+    def stop(self) -> None:
+        """End what CronJobs started."""
+        for actor in (*self.dispatchers, self.collector):
+            if actor:
+                self.scheduler.kill(actor)
+        self.dispatchers.clear()
+
+    def reboot(self) -> None:
+        """End every process of the machine, and boot it."""
+        self.stop()
+        for job in self.world.jobs.values():
+            for pod in job.pods:
+                self.scheduler.kill(pod)
+        self.world.boots += 1
+        self.world.booted_ms = self.scheduler.now_ms
+        for pod in self.world.pods.values():
+            pod.restarts += 1
+            self.world.serial += 1
+            self.world.restart_agent(pod)
+
+    def lose_store(self, template: str) -> None:
+        """Have the store be gone and a new one made; who has the old one open still writes there."""
+        self.world.generation += 1
+        shutil.copyfile(template, self.world.path())
+        with closing(sqlite3.connect(self.world.path())) as connection, connection:
+            ledger.disown(connection)
+
+    def restore(self, *, is_backup: bool) -> None:
+        """Stop the jobs, and put back what `compact` or a disk's snapshot kept; see `keep`."""
+        kept = self.world.folder / ("kept.db.backup" if is_backup else "kept.db")
+        if kept.exists():
+            self.stop()
+            self.world.generation += 1
+            shutil.copyfile(kept, self.world.path())
+
+    def keep(self) -> None:
+        """Copy the store in both ways that there are."""
+        kept = self.world.folder / "kept.db"
+        with closing(sqlite3.connect(self.world.path(), isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            shutil.copyfile(self.world.path(), kept)
+            connection.execute("ROLLBACK")
+            back_up(connection, kept)
+        assert backup_path(kept).exists()
+
+
+class Ground:
+    """Pod and switches as the world has them."""
+
+    def __init__(self, world: World, key: InstanceKey, sender: Sender) -> None:
+        self._world, self._key, self._sender = world, key, sender
+
+    def stop(self) -> Stop | None:
+        """Return what the switches forbid."""
+        self._world.request("GET loco-control")
+        return Stop(Hold.PAUSED, "as the seed says") if self._world.falls(0.5) else None
+
+    def instance(self) -> Instance | None:
+        """Return the pod of now."""
+        self._world.request("GET pod")
+        return instance_of(self._world, self._key)
+
+    def delete_pod(self, uid: str) -> None:
+        """Delete the pod of that uid."""
+        self._world.request("DELETE pod")
+        pod = self._world.pods[self._key]
+        if pod.uid != uid:
+            raise Conflict(f"DELETE pod answered 409: its uid is {pod.uid}")
+        self._world.sender = self._sender
+        try:
+            self._world.act(pod, 0.5)
+        finally:
+            self._world.sender = None
+        self._world.replace_pod(self._key)
+        self._world.lose_reply("DELETE pod")
+
+
+class Agent:
+    """The real calls over the world's network, with the instance's key."""
+
+    def __init__(self, world: World, key: InstanceKey, sender: Sender) -> None:
+        self._wire = Wire(world, key, sender)
+
+    def challenge(self, instance: Instance) -> Challenge | Refused | Silent:
+        """Ask for a challenge."""
+        return self._wire.challenge(instance)
+
+    def act(self, instance: Instance, order: ActOrder, challenge: Challenge) -> Done | Refused | Silent:
+        """Have one act done."""
+        return self._wire.act(instance, order, challenge, (b"\x08" * 32, KEY))
+
+
+class Eyes:
+    """Looks that tell what the world knows, or nothing."""
+
+    def __init__(self, world: World, key: InstanceKey) -> None:
+        self._world, self._key = world, key
+
+    def look(self, instance: Instance) -> Look:
+        """Look once."""
+        self._world.scheduler.hook("look")
+        pod = self._world.pods[self._key]
+        pod.sequence += 1
+        report = replace_sequence(pod.sequence) if not self._world.falls() else None
+        assessment = SICK if pod.is_sick else HEALTHY
+        return Look(self._world.scheduler.now_ms / 1000, instance, assessment, report)
+
+
+class Keeper:
+    """Keeps nothing, and says so at times."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def keep(self, attempt: Attempt, look: Look) -> str:
+        """Return why nothing was kept, or nothing."""
+        self._world.scheduler.hook("keep evidence")
+        return "the disk is full" if self._world.falls() else ""
+
+
+def instance_of(world: World, key: InstanceKey) -> Instance:
+    """Return what an inventory says of a pod."""
+    pod = world.pods[key]
+    name = key.rpartition("/")[2]
+    told = a_pod(namespace="loco-instances", name=name, restarts=pod.restarts)
+    return a_pods_instance(told, public_id=f"instance-{name.rpartition('-')[2]}", uid=pod.uid)
+
+
+def replace_sequence(sequence: int) -> Any:
+    """Return a healthy report of a round."""
+    agent = msgspec.structs.replace(REPORT.agent, sequence=sequence)
+    return msgspec.structs.replace(REPORT, agent=agent)

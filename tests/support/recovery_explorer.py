@@ -1,0 +1,209 @@
+"""One schedule from one number, and as many as wanted in two processes; `python recovery_explorer.py SEED` tells one."""
+
+from __future__ import annotations
+
+import logging
+import random
+import shutil
+import sys
+import tempfile
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+from interleaving import MINUTE_MS, Chaos, Scheduler
+from recovery_actors import KEY, Actors, instance_of
+from recovery_world import ACTS, HOUR_MS, IDLE_OUTCOMES, Broken, World
+
+from agent.actions import door
+from jobs.audit import audit
+from jobs.store import ledger
+from jobs.store.connection import open_reader, open_store, transaction
+from jobs.store.writer import record_inventory
+
+LENGTH_MS = 100 * MINUTE_MS
+QUIET_MS = 12 * MINUTE_MS
+DISASTERS = ("reboot", "wall", "pod", "container", "store", "backup", "snapshot", "kill", "job", "ask", "heal")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one schedule came to. broken: the promise, empty where all were kept."""
+
+    seed: int
+    acts: int
+    attempts: int
+    broken: str = ""
+    story: tuple[str, ...] = ()
+
+
+def explore(seed: int, folder: Path, template: Path, *, is_told: bool = False, plant=None) -> Told:
+    """Run one schedule. plant: called with the actors before they start, to break something."""
+    schedule = Schedule(seed, folder, template)
+    if is_told:
+        schedule.scheduler.story = []
+    if plant:
+        plant(schedule.actors)
+    broken = ""
+    try:
+        schedule.run()
+    except AssertionError as error:
+        broken = str(error) or "an assertion"
+    finally:
+        schedule.scheduler.stop()
+    return Told(seed, len(schedule.world.acts), schedule.attempts, broken, tuple(schedule.scheduler.story or ()))
+
+
+class Schedule:
+    """What a seed makes of a world."""
+
+    def __init__(self, seed: int, folder: Path, template: Path) -> None:
+        self.chance = chance = random.Random(seed)
+        self.template = template
+        chaos = Chaos(
+            kill=chance.choice((0.0, 0.001, 0.005)),
+            pause=chance.choice((0.0, 0.002, 0.01)),
+            overtake=chance.choice((0.0, 0.05, 0.2)),
+            slow=chance.choice((0.0, 0.02)),
+        )
+        self.scheduler = Scheduler(chance, chaos)
+        self.world = World(
+            self.scheduler,
+            folder,
+            instances=chance.choice((1, 1, 2)),
+            has_quota=chance.random() < 0.2,
+            faults=chance.choice((0.0, 0.03, 0.1)),
+        )
+        self.actors = Actors(self.world)
+        self.disasters = chance.sample(DISASTERS, chance.randrange(2, 6))
+        if "snapshot" in self.disasters:  # an old state doesn't show where only a person's Jobs could tell of it
+            self.disasters = [one for one in self.disasters if one != "ask"]
+        self.attempts = 0
+        for left in (*folder.glob("loco-*"), *folder.glob("kept*")):
+            left.unlink()
+        shutil.copyfile(template, self.world.path())
+
+    def run(self) -> None:
+        """Let it all happen, then be quiet for a while, and look at what is left."""
+        self.actors.start(self.chance.choice((1, 1, 2, 3)))
+        fate = self.scheduler.spawn("fate", self._fate)
+        self.scheduler.run(LENGTH_MS)
+        self.scheduler.kill(fate)
+        self._be_quiet()
+        self._judge()
+
+    def _fate(self) -> None:
+        while True:
+            self.scheduler.sleep(self.chance.choice((20_000, 2 * MINUTE_MS, 9 * MINUTE_MS)))
+            self._strike(self.chance.choice(self.disasters))
+
+    def _strike(self, disaster: str) -> None:
+        self.scheduler.tell(f"FATE: {disaster}")
+        world, actors, chance = self.world, self.actors, self.chance
+        key = chance.choice(list(world.pods))
+        match disaster:
+            case "reboot":
+                actors.reboot()
+                self.scheduler.sleep(chance.choice((20_000, 20 * MINUTE_MS)))
+                actors.start(1)
+            case "wall":
+                world.wall_offset_ms += chance.choice((-2, 2)) * HOUR_MS
+            case "pod":
+                world.replace_pod(key)
+            case "container":
+                world.pods[key].restarts += 1
+                world.pods[key].is_sick = chance.random() < 0.7
+            case "store":
+                actors.lose_store(str(self.template))
+                actors.start(1)
+            case "backup" | "snapshot":
+                if chance.random() < 0.5:
+                    actors.keep()
+                else:
+                    actors.restore(is_backup=disaster == "backup")
+                    actors.start(1)
+            case "kill":
+                actors.stop()
+                actors.start(chance.choice((1, 2)))
+            case "job":
+                self._lose_job()
+            case "ask":
+                actors.ask(key)
+            case "heal":
+                world.pods[key].is_sick = not world.pods[key].is_sick
+
+    def _lose_job(self) -> None:
+        """Have a Job be deleted, its pod ended where the kubelet can; not where an earlier store is to be told of it."""
+        running = [job for job in self.world.jobs.values() if not job.is_over]
+        if not running or {"store", "backup", "snapshot"} & set(self.disasters):
+            return
+        job = self.chance.choice(running)
+        del self.world.jobs[job.name]
+        self.actors._deadline(job)
+
+    def _be_quiet(self) -> None:
+        """Have nothing more go wrong, everything be well, and time pass for what is left to end."""
+        self.scheduler.chaos = Chaos()
+        self.world.faults = 0.0
+        self.actors.stop()
+        for pod in self.world.pods.values():
+            pod.is_sick = False
+        self.actors.start(1)
+        self.scheduler.run(self.scheduler.now_ms + QUIET_MS)
+
+    def _judge(self) -> None:
+        with closing(open_reader(self.world.path())) as connection:
+            attempts = ledger.every(connection)
+        self.attempts = len(attempts)
+        for attempt in attempts:
+            if attempt.outcome is None:
+                raise Broken(f"attempt {attempt.id} has no outcome, it is {attempt.state}")
+        for act in self.world.acts:
+            outcome = self._outcome(act.sender.generation, act.sender.attempt)
+            if outcome in IDLE_OUTCOMES and outcome != "superseded":
+                raise Broken(f"attempt {act.sender.attempt} acted and ended {outcome}")
+        breaches = audit(attempts).breaches
+        if breaches:
+            raise Broken(f"audit: {breaches}")
+
+    def _outcome(self, generation: int, attempt: int) -> str | None:
+        row = self.world.ask(generation, "SELECT outcome FROM attempts WHERE id = ?", attempt)
+        return row and row[0]
+
+
+def make_template(folder: Path) -> Path:
+    """Return a store with an inventory, and put the agents' key beside it."""
+    path = folder / "template.db"
+    world = World(Scheduler(random.Random(0), Chaos()), folder, instances=2, has_quota=False, faults=0.0)
+    with closing(open_store(path)) as connection, transaction(connection):
+        record_inventory(connection, [instance_of(world, key) for key in world.pods], at_ms=0)
+    (folder / "key").write_text(KEY.hex())
+    return path
+
+
+def explore_all(seeds, *, plant=None) -> list[Told]:
+    """Run schedules in this process, until one breaks a promise."""
+    found = []
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loco-model-", dir=_tmpfs())))
+        stack.enter_context(patch.object(door, "ACTS", ACTS))
+        logging.disable(logging.CRITICAL)
+        stack.callback(logging.disable, logging.NOTSET)
+        template = make_template(folder)
+        for seed in seeds:
+            found.append(explore(seed, folder, template, plant=plant))
+            if found[-1].broken:
+                found[-1] = explore(seed, folder, template, plant=plant, is_told=True)
+                break
+    return found
+
+
+def _tmpfs() -> str | None:
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+if __name__ == "__main__":
+    for told in explore_all([int(sys.argv[1])]):
+        print("\n".join(told.story))
+        print(told.broken or f"kept: {told.attempts} attempts, {told.acts} acts")

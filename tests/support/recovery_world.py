@@ -1,0 +1,355 @@
+"""What recovery acts on, simulated: pods and their agents, the API server's Jobs, stores that are lost; and the truth.
+
+The agents' gate, signatures and challenges are the real ones. The world sees each act as it happens, in real time, and
+holds it against the promises; it knows of no ledger but by reading its rows as anybody may.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+import sqlite3
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from interleaving import MINUTE_MS, Scheduler
+
+from agent.actions import door, gate
+from agent.actions.act import Act, Done, Work
+from agent.exchange import Request
+from jobs.clock import Clock
+from jobs.errors import ClusterError, Conflict, NotFound
+from jobs.health.model import InstanceKey
+from jobs.health.recovery import Action
+from jobs.probe.actions import AgentCalls, Silent, _Answer
+from jobs.template import ATTEMPT, attempt_job_name
+
+HOUR_MS = 60 * MINUTE_MS
+MOST_ACTS = 3
+WALL_MS = 1_800_000_000_000
+
+# ecosystem: an API client's own timeouts, 3 s to connect and 10 s for the answer; a request lies in no queue longer.
+API_SECONDS_MS = 13_000
+
+IDLE_OUTCOMES = ("superseded", "stood-down", "not-created", "name-collision")
+
+TEMPLATE = {
+    "metadata": {"name": "recover", "namespace": "loco-health", "uid": "uid-of-recover"},
+    "spec": {
+        "jobTemplate": {
+            "metadata": {"labels": {"app.kubernetes.io/name": "loco-health"}},
+            "spec": {"template": {"spec": {"serviceAccountName": "loco-recover", "containers": []}}},
+        }
+    },
+}
+
+
+class Broken(AssertionError):
+    """A promise that was broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who asked for an act: the attempt, by its store's generation and id, and the pod that ran it."""
+
+    generation: int
+    attempt: int
+    runner: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoneAct:
+    """One act as it happened, in real time."""
+
+    key: InstanceKey
+    began_ms: int
+    ended_ms: int
+    pod_uid: str
+    sender: Sender
+
+
+@dataclass(slots=True)
+class SimPod:
+    """One pod and its agent. is_sick: what its report says; busy_until_ms: of the act under way."""
+
+    key: InstanceKey
+    uid: str
+    restarts: int = 0
+    is_sick: bool = True
+    sessions: int = 0
+    busy_until_ms: int = 0
+    sequence: int = 0
+    door: door.Door | None = None
+
+
+@dataclass(slots=True)
+class SimJob:
+    """One Job: its object as the API server keeps it, and the actors that are its pods."""
+
+    body: dict[str, Any]
+    pods: list[Any] = field(default_factory=list)
+    is_over: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return its name."""
+        return self.body["metadata"]["name"]
+
+
+class Turnstile(gate.Turnstile):
+    """The agent's own, in which an act lasts until the world's clock says that it is over."""
+
+    def __init__(self, world: World, pod: SimPod, *, has_quota: bool) -> None:
+        super().__init__(clock=lambda: world.scheduler.now_ms / 1000)
+        self._world, self._pod = world, pod
+        if not has_quota:  # so that the ledger alone keeps the promise
+            self._begun = deque(maxlen=0)
+
+    @contextmanager
+    def enter(self) -> Iterator[Any]:
+        """Refuse while the act before this one lasts."""
+        if self._world.scheduler.now_ms < self._pod.busy_until_ms:
+            raise gate.Busy("another act is under way")
+        with super().enter() as give_back:
+            yield give_back
+
+
+class World:
+    """All of it, and the record of what happened."""
+
+    def __init__(self, scheduler: Scheduler, folder: Path, *, instances: int, has_quota: bool, faults: float) -> None:
+        self.scheduler = scheduler
+        self.chance: random.Random = scheduler.chance
+        self.folder = folder
+        self.faults = faults
+        self.has_quota = has_quota
+        self.wall_offset_ms = 0
+        self.boots = 0
+        self.booted_ms = 0
+        self.generation = 0
+        self.serial = 0
+        self.acts: list[DoneAct] = []
+        self.jobs: dict[str, SimJob] = {}
+        self.pods: dict[InstanceKey, SimPod] = {}
+        self.sender: Sender | None = None
+        self.start_pods: Any = None
+        for number in range(instances):
+            self.replace_pod(InstanceKey(f"loco-instances/loco-emulator-{number}"))
+
+    # Time
+
+    def clock(self) -> Clock:
+        """Return the clocks of a process that starts now."""
+        booted_ms = self.booted_ms
+        return Clock(
+            boottime=lambda: (self.scheduler.now_ms - booted_ms) / 1000,
+            monotonic=lambda: self.scheduler.now_ms / 1000,
+            wall=lambda: (WALL_MS + self.scheduler.now_ms + self.wall_offset_ms) / 1000,
+            boot_id=f"boot-{self.boots}",
+        )
+
+    def falls(self, share: float = 1.0) -> bool:
+        """Tell whether something goes wrong here."""
+        return self.chance.random() < self.faults * share
+
+    # Pods and agents
+
+    def replace_pod(self, key: InstanceKey) -> None:
+        """Have a new pod of the same name, with an agent of its own; it is as sick as the one before."""
+        self.serial += 1
+        self.pods[key] = pod = SimPod(key, f"uid-{self.serial}")
+        self.restart_agent(pod)
+
+    def restart_agent(self, pod: SimPod) -> None:
+        """Have a new agent process: challenges and quota of the old one are gone."""
+        settings = SimpleNamespace(pod_uid=pod.uid, action_key_file=str(self.folder / "key"), actions=())
+        scene = SimpleNamespace(settings=settings, report=lambda: None, pod=pod, world=self)
+        pod.door = door.Door(scene, f"agent-{self.serial}")
+        pod.door._challenges = gate.Challenges(f"agent-{self.serial}", clock=lambda: self.scheduler.now_ms / 1000)
+        pod.door._turnstile = Turnstile(self, pod, has_quota=self.has_quota)
+
+    def act(self, pod: SimPod, seconds: float) -> None:
+        """Note an act and hold it against what was promised."""
+        began_ms = self.scheduler.now_ms
+        if self.sender is None:
+            raise Broken("an act that nobody asked for")
+        done = DoneAct(pod.key, began_ms, began_ms + round(seconds * 1000), pod.uid, self.sender)
+        self.scheduler.tell(f"ACT on {pod.key} {pod.uid} for attempt {self.sender.attempt} of {self.sender.generation}")
+        before = [one for one in self.acts if one.key == pod.key]
+        self.acts.append(done)
+        if len(before) >= MOST_ACTS and began_ms - before[-MOST_ACTS].began_ms < HOUR_MS:
+            minutes = (began_ms - before[-MOST_ACTS].began_ms) / MINUTE_MS
+            raise Broken(f"{MOST_ACTS + 1} acts on {pod.key} within {minutes:.2f} minutes")
+        if before and began_ms < before[-1].ended_ms:
+            raise Broken(f"two acts on {pod.key} at once")
+        if any(one.sender == self.sender for one in before):
+            raise Broken(f"attempt {self.sender.attempt} acted twice")
+        self._check_row(done)
+        if self.chance.random() < 0.2:
+            pod.is_sick = False
+
+    def _check_row(self, done: DoneAct) -> None:
+        """Hold an act against the row that stood in its ledger, as committed."""
+        row = self.row(done.sender)
+        if row is None:
+            raise Broken(f"attempt {done.sender.attempt} acted and is in no ledger")
+        uid, runner, acted_ms = row
+        if uid != done.pod_uid:
+            raise Broken(f"attempt {done.sender.attempt} for {uid} acted on {done.pod_uid}")
+        if acted_ms is None:
+            raise Broken(f"attempt {done.sender.attempt} acted and the ledger doesn't say so")
+        if runner != done.sender.runner:
+            raise Broken(f"attempt {done.sender.attempt} of {runner} was acted on by {done.sender.runner}")
+
+    def row(self, sender: Sender) -> tuple[str, str, int] | None:
+        """Return uid, runner and moment of the act of an attempt, as its ledger has it."""
+        return self.ask(sender.generation, "SELECT uid, runner, acted_ms FROM attempts WHERE id = ?", sender.attempt)
+
+    def ask(self, generation: int, query: str, *values: object) -> Any:
+        """Return the first row that a store has committed."""
+        connection = sqlite3.connect(self.path(generation))
+        try:
+            return connection.execute(query, values).fetchone()
+        finally:
+            connection.close()
+
+    # Stores
+
+    def path(self, generation: int | None = None) -> Path:
+        """Return a store's file; of one that is lost, where those who have it open still find it."""
+        return self.folder / f"loco-{self.generation if generation is None else generation}.db"
+
+    # The API server
+
+    def request(self, what: str) -> None:
+        """Stand before a request; it may not come through."""
+        self.scheduler.hook(what, longest_pause_ms=API_SECONDS_MS)
+        if self.falls():
+            raise ClusterError(f"{what} failed: as the seed says", retry_seconds=self.chance.choice((0.0, 0.0, 5.0)))
+
+    def lose_reply(self, what: str) -> None:
+        """Lose the answer to what was done."""
+        self.scheduler.hook(f"answer to {what}", longest_pause_ms=API_SECONDS_MS)
+        if self.falls():
+            raise ClusterError(f"{what} broke off: as the seed says")
+
+
+class Api:
+    """What `jobs.cluster.jobs` asks of a client, over the world's Jobs. generation: of the asking process's store."""
+
+    def __init__(self, world: World, generation: int) -> None:
+        self._world = world
+        self._generation = generation
+
+    def get(self, path: str) -> dict[str, Any]:
+        """Return the template or a Job."""
+        self._world.request(f"GET {path.rpartition('/')[2]}")
+        if "/cronjobs/" in path:
+            return copy.deepcopy(TEMPLATE)
+        job = self._world.jobs.get(path.rpartition("/")[2])
+        if job is None:
+            raise NotFound(f"GET {path} answered 404")
+        return self._told(job)
+
+    def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Create a Job, twice when the request is repeated on its way."""
+        name = body["metadata"]["name"]
+        self._world.request(f"POST {name}")
+        if name in self._world.jobs:
+            raise Conflict(f"POST {path} answered 409: {name} exists")
+        self._check_booked(body)
+        self._world.jobs[name] = job = SimJob(body)
+        self._world.start_pods(job)
+        self._world.lose_reply(f"POST {name}")
+        if self._world.falls():
+            raise Conflict(f"POST {path} answered 409: {name} exists, as the request came twice")
+        return body
+
+    def pages(self, path: str, query: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
+        """Yield all Jobs; of pods nothing is told."""
+        self._world.request(f"LIST {path.rpartition('/')[2]}")
+        yield [] if path.endswith("/pods") else [self._told(job) for job in self._world.jobs.values()]
+
+    def _told(self, job: SimJob) -> dict[str, Any]:
+        is_over = job.is_over or (bool(job.pods) and all(pod.has_ended or pod.is_dead for pod in job.pods))
+        conditions = [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}] if is_over else []
+        return {**job.body, "status": {"conditions": conditions}}
+
+    def _check_booked(self, body: dict[str, Any]) -> None:
+        """Hold a new Job against the ledger: its attempt is in it, committed, and this is its name."""
+        attempt_id = int(body["metadata"]["annotations"][ATTEMPT])
+        row = self._world.ask(
+            self._generation,
+            "SELECT ledger.store, attempts.key FROM attempts, ledger WHERE attempts.id = ?",
+            attempt_id,
+        )
+        if row is None:
+            raise Broken(f"Job {body['metadata']['name']} was made before its attempt was in the ledger")
+        public_id = f"instance-{row[1].rpartition('-')[2]}"
+        if body["metadata"]["name"] != attempt_job_name(row[0], public_id, attempt_id):
+            raise Broken(f"Job {body['metadata']['name']} isn't that of attempt {attempt_id} of {row[0]}")
+
+
+class Wire(AgentCalls):
+    """The real calls to an agent, over a network that loses, delays and repeats. sender: whose act it carries."""
+
+    def __init__(self, world: World, key: InstanceKey, sender: Sender) -> None:
+        self._world, self._key, self._sender = world, key, sender
+
+    def _call(self, method: str, instance: Any, path: str, *, seconds: float, **request: Any) -> Any:
+        world = self._world
+        world.scheduler.hook(f"{method} {path}")
+        head = Request(method, f"/{path}", {k.lower(): v for k, v in request.get("headers", {}).items()}, False, 0)
+        body = request.get("body", b"")
+        if world.falls():
+            return Silent("no connection", has_reached=False)
+        if world.falls():  # it arrives when the sender has long given up
+            world.scheduler.spawn(
+                "network", lambda: self._deliver(head, body), after_ms=world.chance.choice((2000, 20_000, 35_000))
+            )
+            world.scheduler.sleep(round(seconds * 1000))
+            return Silent("no answer", has_reached=True)
+        answer = self._deliver(head, body)
+        if world.falls():
+            answer_to_copy = self._deliver(head, body)
+            answer = world.chance.choice((answer, answer_to_copy))
+        pod = world.pods[self._key]
+        if method == "POST" and pod.busy_until_ms > world.scheduler.now_ms:
+            world.scheduler.sleep(pod.busy_until_ms - world.scheduler.now_ms)
+        world.scheduler.hook(f"answer {answer.status.value} to {method} {path}")
+        if world.falls():
+            return Silent("no answer", has_reached=True)
+        return _Answer(answer.status.value, answer.body)
+
+    def _deliver(self, head: Request, body: bytes) -> Any:
+        """Give a request to whichever pod has the address now."""
+        pod = self._world.pods[self._key]
+        if pod.door is None:
+            raise AssertionError("a pod has an agent")
+        if head.method == "GET":
+            return pod.door.challenge()
+        self._world.sender = self._sender
+        try:
+            return pod.door.act(head, body)
+        finally:
+            self._world.sender = None
+
+
+def _perform(scene: Any, work: Work) -> Done:  # noqa: ARG001 - the act's signature
+    """Act, as far as the world is concerned."""
+    seconds = scene.world.chance.choice((0.1, 1.0, 5.0, 20.0))
+    scene.world.act(scene.pod, seconds)
+    scene.pod.busy_until_ms = scene.world.scheduler.now_ms + round(seconds * 1000)
+    return Done(held=True, detail="as the world has it")
+
+
+ACTS = {
+    action.value: Act(action.value, lambda scene, report: None, _perform)
+    for action in Action
+    if action is not Action.DELETE_POD
+}
