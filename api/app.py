@@ -10,6 +10,7 @@ from typing import Any
 from api import routes
 from api.answer import GZIP_MIN_BYTES, Answer
 from api.asked import Asked, Door
+from api.call import Call
 from api.fleet import Fleet
 from api.follower import Follower
 from api.problem import Problem, ProblemReason, echo, unavailable
@@ -73,7 +74,7 @@ class Application:
         if route.needs_store and fleet.snapshot is None:
             raise unavailable(ProblemReason.STORE_UNREADABLE, fleet.problem)
         variant = route.variant(environ.get("HTTP_ACCEPT", ""))
-        call = routes.Call(fleet, self._follower, variable, environ.get("QUERY_STRING", ""), variant)
+        call = Call(fleet, self._follower, variable, environ.get("QUERY_STRING", ""), variant)
         if route.answer is None:
             raise _not_allowed(method, route.methods)
         return self._cached(path, route.answer, call) if route.is_cached else route.answer(call)
@@ -89,7 +90,7 @@ class Application:
         log.info("asked", extra={"path": echo(path), "status": answer.status, "answer": answer.body.decode()})
         return answer
 
-    def _cached(self, path: str, make: Callable[[routes.Call], Answer], call: routes.Call) -> Answer:
+    def _cached(self, path: str, make: Callable[[Call], Answer], call: Call) -> Answer:
         """Return the answer that this fleet gave at this path before, or make it."""
         fleet, answers = self._cache
         if fleet is not call.fleet:

@@ -1,8 +1,9 @@
-"""A recovery Job that a person asks for, the same from the API and from `kubectl loco recover`; pure."""
+"""A Job that a person asks for, the same from the API and from `kubectl loco recover`; pure but for `new_suffix`."""
 
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,13 +12,17 @@ from jobs.template import ACTION, CRONJOB, FORCE, INSTANCE, MAX_NAME_CHARACTERS,
 
 DISCOVER = "discover"
 
-SUFFIX_CHARACTERS = 6
-
 # Letters that no other is mistaken for. No digits: a Job named CRONJOB-DIGITS is one of the schedule.
-SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz"
+_ALPHABET = "bcdfghjklmnpqrstvwxz"
+_SUFFIX_CHARACTERS = 6
 
 # A label of a pod takes 63 characters, a name of a person or account may have more.
 _MAX_ANNOTATION_CHARACTERS = 253
+
+
+def new_suffix() -> str:
+    """Return what makes a Job's name one of its own: one of 64 million."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(_SUFFIX_CHARACTERS))
 
 
 def recovery_job(
@@ -60,5 +65,5 @@ def _name(cronjob: str, what: str, suffix: str) -> str:
     The annotation has it whole.
     """
     room = MAX_NAME_CHARACTERS - len(cronjob) - len(suffix) - 2
-    fit = re.sub(r"[^a-z0-9.-]", "-", what.lower())[:room].strip("-.")
+    fit = re.sub(r"[^a-z0-9-]", "-", what.lower())[:room].strip("-")
     return f"{cronjob}-{fit}-{suffix}" if fit else f"{cronjob}-{suffix}"

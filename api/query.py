@@ -11,6 +11,10 @@ from api.problem import Problem, ProblemReason, echo
 # chosen: no route takes more than four.
 MAX_FIELDS = 16
 
+# chosen: what fits a screen; `limit` asks for more, and a page of answers stays below about 1 MiB.
+DEFAULT_ROWS = 100
+MAX_ROWS = 500
+
 
 def _bad(detail: str) -> Problem:
     return Problem(HTTPStatus.BAD_REQUEST, ProblemReason.BAD_QUERY, detail)

@@ -5,115 +5,28 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any
 
-from api import asked, page, query, wording
+from api import asked, incidents, page, query, wording
 from api.answer import Answer, json_answer
-from api.fleet import Fleet, Standing
-from api.follower import Follower
+from api.call import Call, Route
+from api.fleet import Standing
 from api.problem import ProblemReason, echo, not_found, unavailable
-from api.snapshot import Snapshot
-from api.views import discovery, evidence, instances, quality, recovery
+from api.views import discovery, instances, quality, recovery
 from api.views import history as past
-from jobs.errors import JobError
-from jobs.health.incident import Incident
 from jobs.health.recovery import Attempt
 from jobs.store import ledger, reader
-
-Found = TypeVar("Found")
-
-_Told: TypeAlias = tuple[Incident, list[Attempt]]
 
 # chosen: two days of minutes, which is all that is kept of them.
 MAX_POINTS = 2880
 
-# chosen: a page of answers stays below about 1 MiB.
-MAX_ROWS = 500
-
 # chosen: what fits a screen; `limit` asks for more.
-DEFAULT_ROWS = 100
 DEFAULT_POINTS = 60
-
-# chosen: a bundle has 2 MiB at most, so that an answer stays small beside the pod's 256 MiB.
-DEFAULT_BUNDLES = 3
-MAX_BUNDLES = 10
 CHANGES_OF_WHY = 20
 
 _HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request as its route sees it.
-
-    id: the path's variable part, empty where there is none. variant: which of the route's media types is asked for.
-    """
-
-    fleet: Fleet
-    follower: Follower
-    id: str
-    query: str
-    variant: str
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """Return the snapshot.
-
-        Raises: Problem (503) before the store could be read once.
-        """
-        if self.fleet.snapshot is None:
-            raise unavailable(ProblemReason.STORE_UNREADABLE, self.fleet.problem)
-        return self.fleet.snapshot
-
-    @property
-    def standing(self) -> Standing:
-        """Return the instance that the path names.
-
-        Raises: Problem (404).
-        """
-        standing = self.fleet.standings.get(self.id)
-        if standing is None:
-            raise not_found(ProblemReason.UNKNOWN_INSTANCE, f"no instance is called {echo(self.id)}")
-        return standing
-
-    def ask(self, question: Callable[[sqlite3.Connection], Found]) -> Found:
-        """Return what the store answers.
-
-        Raises: Problem (503) when it can't be read now.
-        """
-        try:
-            return self.follower.query(question)
-        except JobError as error:
-            raise unavailable(ProblemReason.STORE_UNREADABLE, str(error)) from error
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One path.
-
-    answer: to GET and HEAD, None for none. is_cached: it depends on the fleet, the path and the variant alone.
-    needs_store: 503 before the store was read once. variants: media types that are answered only when asked for.
-    post: the answer to POST, None for none.
-    """
-
-    path: str
-    answer: Callable[[Call], Answer] | None
-    is_cached: bool = True
-    needs_store: bool = True
-    variants: tuple[str, ...] = ()
-    post: Callable[[asked.Asked], Answer] | None = None
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """Return the methods that are answered."""
-        return (("GET", "HEAD") if self.answer else ()) + (("POST",) if self.post else ())
-
-    def variant(self, accept: str) -> str:
-        """Return the first of the variants that an Accept header names, empty for none."""
-        return next((media_type for media_type in self.variants if media_type in accept), "")
 
 
 def _fleet(view: Callable[[Call], Any]) -> Callable[[Call], Answer]:
@@ -160,62 +73,10 @@ def _picture(call: Call) -> Answer:
     return Answer(screen.png, "image/png", observed_at_ms=screen.taken_at_ms)
 
 
-def _incidents(call: Call) -> Answer:
-    """Answer with incidents, the newest first; `before` is the id of the last one seen."""
-    values = query.read_query(call.query, ("instance", "state", "limit", "before"))
-    only_open = query.word(values, "state", allowed=("all", "open")) == "open"
-    limit = query.whole_number(values, "limit", default=DEFAULT_ROWS, highest=MAX_ROWS)
-    key = call.snapshot.instances[values["instance"]].key if values.get("instance") in call.snapshot.instances else None
-    if key is None and "instance" in values:
-        raise not_found(ProblemReason.UNKNOWN_INSTANCE, f"no instance is called {echo(values['instance'])}")
-
-    def question(connection: sqlite3.Connection) -> list[_Told]:
-        found = reader.incidents(connection, key=key, only_open=only_open, limit=limit, before=values.get("before"))
-        return [(one, ledger.of_incident(connection, one.id)) for one in found]
-
-    return json_answer(_incident_shapes(call, call.ask(question)))
-
-
-def _incident(call: Call) -> Answer:
-    """Answer with one incident."""
-    (shape,) = _incident_shapes(call, [_told(call)])
-    return json_answer(shape)
-
-
-def _evidence(call: Call) -> Answer:
-    """Answer with the bundles of an incident's attempts, the newest first, as they were kept."""
-    values = query.read_query(call.query, ("limit",))
-    limit = query.whole_number(values, "limit", default=DEFAULT_BUNDLES, highest=MAX_BUNDLES)
-    kept = [attempt for attempt in reversed(_told(call)[1]) if attempt.has_evidence]
-    return json_answer([evidence.bundle(attempt, call.follower.path) for attempt in kept[:limit]])
-
-
-def _told(call: Call) -> _Told:
-    """Return the incident that the path names, with its attempts. Raises: Problem (404)."""
-
-    def question(connection: sqlite3.Connection) -> tuple[Incident | None, list[Attempt]]:
-        return reader.incident(connection, call.id), ledger.of_incident(connection, call.id)
-
-    found, attempts = call.ask(question)
-    if found is None:
-        raise not_found(ProblemReason.UNKNOWN_INCIDENT, f"no incident has the id {echo(call.id)}")
-    return found, attempts
-
-
-def _incident_shapes(call: Call, told: list[_Told]) -> list[dict[str, Any]]:
-    """Return incidents with their attempts, each open one with its plan."""
-    ids = {instance.key: public_id for public_id, instance in call.snapshot.instances.items()}
-    known = call.snapshot.recovery
-    return [
-        past.incident(one, ids, attempts=attempts, planned=known.of(one.key).plan if known else None)
-        for one, attempts in told
-    ]
-
-
 def _runs(call: Call) -> Answer:
     """Answer with runs, the newest first."""
     limit = query.whole_number(
-        query.read_query(call.query, ("limit",)), "limit", default=DEFAULT_ROWS, highest=MAX_ROWS
+        query.read_query(call.query, ("limit",)), "limit", default=query.DEFAULT_ROWS, highest=query.MAX_ROWS
     )
     return json_answer([past.run(one) for one in call.ask(lambda connection: reader.runs(connection, limit))])
 
@@ -276,9 +137,9 @@ ROUTES = (
     Route("/api/quality/summary", _fleet(lambda call: quality.summary(call.fleet))),
     Route("/api/quality/recovery-status", _fleet(lambda call: quality.keyed(recovery.recovery, call.fleet))),
     Route("/api/quality/recover/{id}", None, post=asked.recover),
-    Route("/api/incidents", _incidents, is_cached=False),
-    Route("/api/incidents/{id}", _incident, is_cached=False),
-    Route("/api/incidents/{id}/evidence", _evidence, is_cached=False),
+    Route("/api/incidents", incidents.incidents, is_cached=False),
+    Route("/api/incidents/{id}", incidents.incident, is_cached=False),
+    Route("/api/incidents/{id}/evidence", incidents.evidence, is_cached=False),
     Route("/api/runs", _runs, is_cached=False),
     Route("/api/reasons", _fleet(lambda _: wording.reasons()), needs_store=False),
     Route("/metrics", _metrics, variants=("application/openmetrics-text",)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +10,7 @@ import click
 
 from api.instants import now_ms, rfc3339
 from api.kubectl.program import Kubectl, KubectlFailed, cluster_options, kubectl_of
-from api.order import SUFFIX_ALPHABET, SUFFIX_CHARACTERS, recovery_job
+from api.order import new_suffix, recovery_job
 from jobs.health.recovery import Action
 from jobs.health.staleness import is_stale
 from jobs.store.snapshot import SNAPSHOT_STALE_AFTER_MS, FleetSnapshot, SnapshotInvalid, Told, decode
@@ -65,7 +64,7 @@ def recover(  # noqa: PLR0913 - one for each option
         job = recovery_job(
             template,
             public_id,
-            suffix="".join(secrets.choice(SUFFIX_ALPHABET) for _ in range(SUFFIX_CHARACTERS)),
+            suffix=new_suffix(),
             action=Action(action) if action else None,
             is_forced=is_forced,
             requested_by=kubectl.who_am_i(),

@@ -205,6 +205,7 @@ def test_what_the_api_server_refuses_is_told_in_its_words(api, server, refusal, 
 
     assert (status, reason, retry) == (reply.status, reply.json["reason"], reply.headers.get("retry-after"))
     assert f"the API server says: {refusal[1]}" in reply.json["detail"]
+    assert (refusal[0] >= 500) == ("it isn't known whether Job" in reply.json["detail"])
 
 
 def test_an_answer_that_is_lost_leaves_it_open_whether_the_job_was_made(api, server):

@@ -1,0 +1,74 @@
+"""The routes of incidents: what happened, what was done about it, and what was seen before that."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, TypeAlias
+
+from api import query
+from api.answer import Answer, json_answer
+from api.call import Call
+from api.problem import ProblemReason, echo, not_found
+from api.views import history as past
+from api.views.evidence import bundle
+from jobs.health.incident import Incident
+from jobs.health.recovery import Attempt
+from jobs.store import ledger, reader
+
+# chosen: a bundle has 2 MiB at most, so that an answer stays small beside the pod's 256 MiB.
+DEFAULT_BUNDLES = 3
+MAX_BUNDLES = 10
+
+_Told: TypeAlias = tuple[Incident, list[Attempt]]
+
+
+def incidents(call: Call) -> Answer:
+    """Answer with incidents, the newest first; `before` is the id of the last one seen."""
+    values = query.read_query(call.query, ("instance", "state", "limit", "before"))
+    only_open = query.word(values, "state", allowed=("all", "open")) == "open"
+    limit = query.whole_number(values, "limit", default=query.DEFAULT_ROWS, highest=query.MAX_ROWS)
+    key = call.snapshot.instances[values["instance"]].key if values.get("instance") in call.snapshot.instances else None
+    if key is None and "instance" in values:
+        raise not_found(ProblemReason.UNKNOWN_INSTANCE, f"no instance is called {echo(values['instance'])}")
+
+    def question(connection: sqlite3.Connection) -> list[_Told]:
+        found = reader.incidents(connection, key=key, only_open=only_open, limit=limit, before=values.get("before"))
+        return [(one, ledger.of_incident(connection, one.id)) for one in found]
+
+    return json_answer(_incident_shapes(call, call.ask(question)))
+
+
+def incident(call: Call) -> Answer:
+    """Answer with one incident."""
+    (shape,) = _incident_shapes(call, [_told(call)])
+    return json_answer(shape)
+
+
+def evidence(call: Call) -> Answer:
+    """Answer with the bundles of an incident's attempts, the newest first, as they were kept."""
+    values = query.read_query(call.query, ("limit",))
+    limit = query.whole_number(values, "limit", default=DEFAULT_BUNDLES, highest=MAX_BUNDLES)
+    kept = [attempt for attempt in reversed(_told(call)[1]) if attempt.has_evidence]
+    return json_answer([bundle(attempt, call.follower.path) for attempt in kept[:limit]])
+
+
+def _told(call: Call) -> _Told:
+    """Return the incident that the path names, with its attempts. Raises: Problem (404)."""
+
+    def question(connection: sqlite3.Connection) -> tuple[Incident | None, list[Attempt]]:
+        return reader.incident(connection, call.id), ledger.of_incident(connection, call.id)
+
+    found, attempts = call.ask(question)
+    if found is None:
+        raise not_found(ProblemReason.UNKNOWN_INCIDENT, f"no incident has the id {echo(call.id)}")
+    return found, attempts
+
+
+def _incident_shapes(call: Call, told: list[_Told]) -> list[dict[str, Any]]:
+    """Return incidents with their attempts, each open one with its plan."""
+    ids = {instance.key: public_id for public_id, instance in call.snapshot.instances.items()}
+    known = call.snapshot.recovery
+    return [
+        past.incident(one, ids, attempts=attempts, planned=known.of(one.key).plan if known else None)
+        for one, attempts in told
+    ]
