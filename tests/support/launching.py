@@ -51,7 +51,12 @@ class Fleet:
     def __init__(self, path: Path, time: Time, *, instances: int = 1, is_adopted: bool = True) -> None:
         self.path, self.time = path, time
         self.keys = [KEY] + [InstanceKey(f"loco-instances/loco-emulator-{n}") for n in range(1, instances)]
+        is_new = not path.exists()
         self.connection = open_store(path)
+        if is_new:
+            self._fill(is_adopted=is_adopted)
+
+    def _fill(self, *, is_adopted: bool) -> None:
         with transaction(self.connection):
             known = [
                 replace(
@@ -65,7 +70,7 @@ class Fleet:
             for n, key in enumerate(self.keys):
                 put_incident(self.connection, f"incident-{n}", key=key)
             if is_adopted:
-                ledger.adopt(self.connection, (), now=time.clock.moment())
+                ledger.adopt(self.connection, (), now=self.time.clock.moment())
 
     def tick(self, **fields: object) -> None:
         """Let collect make one tick, with a due plan for each instance."""
