@@ -102,18 +102,18 @@ def _climb(situation: Situation, codes: tuple[str, ...]) -> Rung | Held:
     if over:
         return Held(Hold.NEEDS_HUMAN, over)
     remedies = situation.leave.policy.remedies
-    failed = {one.action: one for one in counted}
-    failed = {action: one for action, one in failed.items() if one.outcome in _FAILED}
+    latest = {one.action: one.outcome for one in counted}
+    failed = [one for one in counted if one.outcome in _FAILED and latest[one.action] in _FAILED]
     skipped: list[str] = []
     for action in sorted({action for code in codes for action in remedies[code]}, key=ORDER.__getitem__):
         answered = tuple(code for code in codes if action in remedies[code])
-        if action in failed or _is_passed(action, answered, failed.values()):
+        if latest.get(action) in _FAILED or _is_passed(action, answered, failed):
             continue
         why = _impossible(situation, action)
         if not why:
             return Rung(action, answered)
         skipped.append(f"{action} can't be done here: {why}")
-    tried = [f"{action} ({one.outcome})" for action, one in failed.items()]
+    tried = [f"{action} ({outcome})" for action, outcome in latest.items() if outcome in _FAILED]
     told = "; ".join([*([f"tried: {', '.join(tried)}"] if tried else []), *skipped])
     return Held(Hold.NEEDS_HUMAN if tried else Hold.NOT_ACTIONABLE, f"no rung is left for {', '.join(codes)}; {told}")
 
