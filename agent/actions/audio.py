@@ -89,10 +89,15 @@ def _is_moved(pulse: Any, streams: list[Any], work: Work) -> bool:  # noqa: ANN4
 
 
 def ensure_sink(pulse: Any, name: str | None, work: Work) -> None:  # noqa: ANN401 - pulsectl has no types
-    """Make a sink of that name where it is gone: QEMU asks for one by name, and without it stays mute."""
-    if name and name not in {sink.name for sink in pulse.sink_list()}:
-        pulse.module_load("module-null-sink", f"sink_name={name}")
-        work.note(f"sink {name} is made again")
+    """Make a sink of that name where it is gone: a QEMU that asks for it by name stays mute without it.
+
+    name: None where nobody knows; then one sink of any name is enough.
+    """
+    names = {sink.name for sink in pulse.sink_list()}
+    missing = name or (None if names else FRESH_SINK)
+    if missing and missing not in names:
+        pulse.module_load("module-null-sink", f"sink_name={missing}")
+        work.note(f"sink {missing} is made")
 
 
 def _let_be_heard(pulse: Any, subject: Any, work: Work) -> None:  # noqa: ANN401 - a sink or a stream

@@ -59,6 +59,9 @@ def _mend_sound(running: Running) -> Iterator[str]:
     if "pulseaudio" not in running.record.programs:
         return
     sound.wait_for_server(running.folder)
+    if not sound.has_sink(running.folder):
+        sound.make_sink(running.folder)
+        yield "the sink is there"
     if not sound.is_audible(running.folder):
         sound.make_audible(running.folder)
         yield "the sink is heard"

@@ -36,6 +36,16 @@ def make_audible(folder: Folder) -> None:
     _pactl(folder, "suspend-sink", SINK, "0")
 
 
+def has_sink(folder: Folder) -> bool:
+    """Tell whether the sink is there."""
+    return any(row["name"] == SINK for row in _list(folder, "sinks"))
+
+
+def make_sink(folder: Folder) -> None:
+    """Make the sink again."""
+    _pactl(folder, "load-module", "module-null-sink", f"sink_name={SINK}")
+
+
 def is_audible(folder: Folder) -> bool:
     """Tell whether the sink is neither muted nor suspended nor turned down to nothing."""
     (sink,) = (row for row in _list(folder, "sinks") if row["name"] == SINK)

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -13,14 +14,14 @@ import pulsectl
 
 
 class Decoy:
-    """A running decoy. folder: its sockets, logs and record. prefix: a program to run it under."""
+    """A running decoy. folder: its sockets, logs and record. prefix: a program to run it under. options: of `run`."""
 
-    def __init__(self, directory: Path, name: str, *prefix: str) -> None:
+    def __init__(self, directory: Path, name: str, *prefix: str, options: Sequence[str] = ()) -> None:
         self.id, self.directory, self.folder = name, directory, directory / name
         self.log = directory / f"{name}.log"
         with self.log.open("wb") as log:
             self.run = subprocess.Popen(
-                [*prefix, *self._command("run")],
+                [*prefix, *self._command("run", *options)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
