@@ -261,7 +261,7 @@ ILL = st.dictionaries(
 
 
 @given(ticks=st.lists(ILL, min_size=1, max_size=12))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_whatever_falls_ill_a_brake_has_enough_members_and_nobody_is_in_two(ticks):
     brakes = {}
     for number, ill in enumerate(ticks):

@@ -173,6 +173,12 @@ def test_nobody_climbs_down_within_one_fault():
     assert "reset-interface" == rung("TapDown", attempts=attempts)
 
 
+def test_nobody_climbs_down_below_an_earlier_failure_of_a_rung_for_the_same_fault():
+    failures = [an_attempt("rebuild-bridge", "no-effect", codes=codes) for codes in (("TapDown",), ("BridgeDown",))]
+
+    assert "restart-qemu" == rung("TapDown", attempts=tuple(failures))
+
+
 def test_a_pod_is_deleted_only_where_there_is_one():
     instance = replace(a_situation().instance, pod=None)
 

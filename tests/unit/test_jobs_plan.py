@@ -343,7 +343,7 @@ def attempts_of(history):
 
 
 @given(codes=CODES, history=HISTORY, fields=SITUATIONS, seconds=st.integers(0, 100))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_whatever_the_situation_there_is_one_plan_and_what_is_due_had_leave(codes, history, fields, seconds):
     made = plan(assessment=lasting(*codes, seconds=seconds), attempts=attempts_of(history), **fields)
 
@@ -359,7 +359,7 @@ def test_whatever_the_situation_there_is_one_plan_and_what_is_due_had_leave(code
 
 
 @given(codes=CODES, history=HISTORY)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_no_rung_is_due_again_after_it_failed_nor_any_below_it_for_the_same_fault(codes, history):
     attempts = attempts_of(history)
     made = plan(assessment=lasting(*codes), attempts=attempts)
@@ -377,7 +377,7 @@ _FAILED = {"no-effect", "worse", "refused", "unknown-outcome"}
 
 
 @given(codes=CODES.filter(lambda codes: set(codes).isdisjoint(FROZEN)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_within_one_fault_acts_grow_more_disruptive_until_a_human_is_needed(codes):
     attempts, climbed = [], []
     for number in range(12):
