@@ -113,6 +113,10 @@ def _ledger(*holds: Hold) -> Callable[[Situation, Rung], Held | None]:
     return lambda situation, _: situation.refusal if situation.refusal and situation.refusal.hold in holds else None
 
 
+def _any_refusal(situation: Situation, _: Rung) -> Held | None:
+    return situation.refusal
+
+
 def _brake(situation: Situation, _: Rung) -> Held | None:
     return situation.brake
 
@@ -184,5 +188,5 @@ GATES: tuple[Callable[[Situation, Rung], Held | None], ...] = (
     _key,
     _ledger(Hold.BUDGET_SPENT),
     _settling,
-    _ledger(Hold.COOL_DOWN, Hold.NOT_ACTIONABLE),
+    _any_refusal,
 )
