@@ -24,8 +24,8 @@ MISTAKES = {
     "stale_ticks = 1": "stale_ticks is 1, allowed is a whole number from 2 to 12",
     "[cpu_ratio]": "cpu_ratio is {}, allowed is a number from 0 to 1.01",
     "recovery = 3": "recovery is 3, allowed is a table, [recovery]",
-    "[recovery]\natempts = 3": (
-        "recovery.atempts is not a key (did you mean recovery.attempts?); docs/recovery.md lists all"
+    "[recovery]\nattemptz = 3": (
+        "recovery.attemptz is not a key (did you mean recovery.attempts?); docs/recovery.md lists all"
     ),
     "[recovery]\nattempts = 4": "recovery.attempts is 4, allowed is a whole number from 0 to 3",
     "[recovery]\ncool_down_seconds = 1": "recovery.cool_down_seconds is 1, allowed is a number from 15 to 3600",
