@@ -103,7 +103,7 @@ def _climb(situation: Situation, codes: tuple[str, ...]) -> Rung | Held:
         return Held(Hold.NEEDS_HUMAN, over)
     remedies = situation.leave.policy.remedies
     latest = {one.action: one.outcome for one in counted}
-    failed = [one for one in counted if one.outcome in _FAILED and latest[one.action] in _FAILED]
+    failed = [one for one in counted if one.outcome in _FAILED]
     skipped: list[str] = []
     for action in sorted({action for code in codes for action in remedies[code]}, key=ORDER.__getitem__):
         answered = tuple(code for code in codes if action in remedies[code])
