@@ -1,9 +1,13 @@
 """The component `network-policy` over the running fleet: what must pass passes, the rest is refused."""
 
+import json
 import time
 
 import pytest
 from deployment import INSTANCES, OURS
+from recovering import Recovery, instance_of
+
+from jobs.template import ACTION, INSTANCE, render_job
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -63,3 +67,27 @@ def test_the_fleet_is_watched_and_nothing_else_is_reached(deployment, listener, 
     assert not may_connect(kube, OURS, collect, server, 443)
     assert not may_connect(kube, OURS, discover, agent, 8080)
     assert not may_connect(kube, OURS, running(kube, "api"), agent, 8080)
+    assert may_connect(kube, OURS, running(kube, "api"), server, 443)  # with its caller's token alone
+
+
+def test_recovery_passes_the_policies(network_policy):
+    """A person names the act, so no fault is needed: pod and switches are read, the agent is asked, looks prove it."""
+    recovery, kube = Recovery(network_policy), network_policy.kube
+    network_policy.wait_healthy(60)
+    name = f"recover-{instance_of(OTHER)}-under-policy"
+    told = {ACTION: "reset-audio", INSTANCE: instance_of(OTHER)}
+    recovery.switch(recovery="on")
+    try:
+        job = render_job(kube.get("cronjob", "recover", namespace=OURS), name=name, annotations=told)
+        kube("create", "--filename=-", input=json.dumps(job))
+        kube.wait_until(lambda: ended(kube, name), 120, "the attempt to end", told=lambda: str(ended(kube, name)))
+    finally:
+        recovery.switch(recovery="off")
+
+    assert '"outcome":"healed"' in kube("logs", "-n", OURS, f"job/{name}")
+
+
+def ended(kube, name: str) -> list[str]:
+    """Return how a Job has ended, nothing while it runs."""
+    conditions = kube.get("job", name, namespace=OURS)["status"].get("conditions", [])
+    return [one["type"] for one in conditions if one["status"] == "True" and one["type"] in ("Complete", "Failed")]
