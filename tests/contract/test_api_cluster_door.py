@@ -205,6 +205,7 @@ def test_what_the_api_server_refuses_is_told_in_its_words(api, server, refusal, 
 
     assert (status, reason, retry) == (reply.status, reply.json["reason"], reply.headers.get("retry-after"))
     assert f"the API server says: {refusal[1]}" in reply.json["detail"]
+    assert [] == [path for _, path, _ in server.asked if path == "/elsewhere"]
     assert (refusal[0] >= 500) == ("it isn't known whether Job" in reply.json["detail"])
 
 

@@ -160,9 +160,11 @@ def test_a_process_that_was_asked_for_outlives_the_api(tmp_path):
         pid = int(api.post(RECOVER, token=token).json["job"].rsplit(":", 2)[1])
         os.kill(pid, signal.SIGSTOP)
         try:
+            session = os.getsid(pid)
             api.stop()
 
             os.kill(pid, 0)
+            assert pid == session  # so that no Ctrl-C in the API's terminal ends it in the middle of an act
         finally:
             os.kill(pid, signal.SIGKILL)
 

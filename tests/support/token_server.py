@@ -117,6 +117,8 @@ def a_token_server(folder: Path) -> Iterator[tuple[TokenServer, Path]]:
             data = json.dumps(found[1]).encode()
             self.send_response(found[0])
             self.send_header("Content-Type", "application/json")
+            if found[0] == 301:
+                self.send_header("Location", f"https://127.0.0.1:{state.port}/elsewhere")
             if state.retry_after:
                 self.send_header("Retry-After", state.retry_after)
             self.send_header("Content-Length", str(len(data)))
