@@ -8,15 +8,19 @@ import socket
 import subprocess
 import tempfile
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from decoys import wait_for
 from stack import free_port
 
+from jobs.store.connection import open_reader
+from jobs.store.ledger import every
+
 ROOT = Path(__file__).resolve().parents[2]
 
-pytestmark = [pytest.mark.decoy, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.decoy, pytest.mark.timeout(300)]
 
 
 class Checkout:
@@ -61,6 +65,22 @@ class Checkout:
             start_new_session=True,
         )
 
+    def is_healthy(self) -> bool:
+        """Tell whether the API says so of the first instance."""
+        fleet = self.get("/api/quality/deep-health")
+        return "instance-0" in fleet and "healthy" == fleet["instance-0"]["overallStatus"]
+
+    def decoy(self, *words: str) -> None:
+        """Do something to a decoy of the demo, as its guide says."""
+        directory = self.recorded()["directory"]
+        command = [ROOT / ".venv" / "bin" / "python", "-m", "agent", "decoy", *words, "--dir", directory]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def attempts(self) -> list[tuple[str, str, str | None]]:
+        """Return action, state and outcome of each attempt that the ledger knows."""
+        with closing(open_reader(self.root / ".demo" / "loco.db")) as connection:
+            return [(one.action, one.state, one.outcome) for one in every(connection)]
+
     def recorded(self) -> dict:
         """Return what the running demo says about itself."""
         return json.loads((self.root / ".demo" / "demo.json").read_text())
@@ -87,12 +107,18 @@ def checkout():
             checkout.demo("stop")
 
 
-def test_a_detached_demo_answers_is_healthy_and_stops(checkout):
+def test_a_detached_demo_answers_heals_by_itself_and_stops(checkout):
     started = checkout.demo("start", DETACH="1")
 
     assert 0 == started.returncode, started.stdout
     assert f"http://127.0.0.1:{checkout.port}/" in started.stdout
-    wait_for(lambda: "healthy" == checkout.get("/api/quality/deep-health")["instance-0"]["overallStatus"], 60)
+    wait_for(checkout.is_healthy, 90)
+
+    checkout.decoy("fault", "mute", "--id", "instance-0")
+    wait_for(checkout.attempts, 90)
+    wait_for(lambda: all(state == "ended" for _, state, _ in checkout.attempts()), 90)
+    assert [("reset-audio", "ended", "healed")] == checkout.attempts()
+    wait_for(checkout.is_healthy, 30)
 
     again = checkout.demo("start")
     assert 1 == again.returncode
