@@ -5,6 +5,7 @@ A connection of its own: libpulse isn't for two threads. What QEMU's pa backend 
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from agent.actions.act import ActFailed, CannotAct, Done, Work
@@ -15,6 +16,9 @@ from agent.settings import Settings
 
 # chosen: pulsectl waits all of it, however soon the server answers; a local one was seen to take milliseconds.
 _CONNECT_SECONDS = 0.5
+
+# chosen: what silences a sink again, such as a program that suspends it, was seen to do so at once.
+_SETTLE_SECONDS = 0.3
 
 FRESH_SINK = "loco-fresh"
 
@@ -54,14 +58,12 @@ def _reset(pulse: Any, scene: Scene, work: Work) -> Done:  # noqa: ANN401 - puls
     if not streams:
         # Nothing from outside makes it connect again.
         return Done(held=False, detail="the sinks can be heard, and QEMU plays into none of them")
-    if _is_heard(pulse, scene) or _is_moved(pulse, streams, work):
+    time.sleep(_SETTLE_SECONDS)
+    held = _is_heard(pulse, scene)
+    if not held and _is_moved(pulse, streams, work):
         held = work.until(lambda: _is_heard(pulse, scene))
-    else:
-        held = False
-    return Done(
-        held,
-        "the sink that QEMU plays into can be heard" if held else "the sink that QEMU plays into is still silenced",
-    )
+    word = "can be heard" if held else "is still silenced"
+    return Done(held, f"the sink that QEMU plays into {word}")
 
 
 def _is_heard(pulse: Any, scene: Scene) -> bool:  # noqa: ANN401 - pulsectl has no types
