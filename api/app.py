@@ -81,14 +81,12 @@ class Application:
 
     @staticmethod
     def _asked(path: str, post: Callable[[Asked], Answer], asked: Asked) -> Answer:
-        """Return the answer to a POST, and leave a line in the log of what was asked and what came of it."""
+        """Return the answer to a POST; one that is refused leaves a line in the log too."""
         try:
-            answer = post(asked)
+            return post(asked)
         except Problem as problem:
             log.warning("refused", extra={"path": echo(path), "status": problem.status, "reason": problem.reason})
             raise
-        log.info("asked", extra={"path": echo(path), "status": answer.status, "answer": answer.body.decode()})
-        return answer
 
     def _cached(self, path: str, make: Callable[[Call], Answer], call: Call) -> Answer:
         """Return the answer that this fleet gave at this path before, or make it."""

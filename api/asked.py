@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +16,18 @@ from api.fleet import Fleet
 from api.problem import Problem, ProblemReason, echo, forbidden, not_found, unavailable
 from jobs.health.model import Instance
 
+log = logging.getLogger(__name__)
+
 # What waitress takes of a body too; api.server has it from here.
 MAX_BODY_BYTES = 4 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What was started. job: its name. by: what the API server calls the caller, empty where nobody says it."""
+
+    job: str
+    by: str = ""
 
 
 class Door(Protocol):
@@ -28,11 +39,11 @@ class Door(Protocol):
     def admit(self, environ: Mapping[str, Any]) -> str:
         """Return the caller's token; what it is good for shows when it is used."""
 
-    def recover(self, token: str, instance: Instance, *, is_forced: bool) -> str:
-        """Start one recovery; return the name of its Job."""
+    def recover(self, token: str, instance: Instance, *, is_forced: bool) -> Made:
+        """Start one recovery."""
 
-    def refresh(self, token: str) -> str:
-        """Start one look at the inventory; return the name of its Job."""
+    def refresh(self, token: str) -> Made:
+        """Start one look at the inventory."""
 
 
 class ClosedDoor:
@@ -45,11 +56,11 @@ class ClosedDoor:
             "this API only reads: it was given neither LOCO_CLUSTER_CA nor LOCO_TOKEN_FILE; nothing was started",
         )
 
-    def recover(self, token: str, instance: Instance, *, is_forced: bool) -> str:
+    def recover(self, token: str, instance: Instance, *, is_forced: bool) -> Made:
         """Start nothing."""
         raise NotImplementedError
 
-    def refresh(self, token: str) -> str:
+    def refresh(self, token: str) -> Made:
         """Start nothing."""
         raise NotImplementedError
 
@@ -99,14 +110,18 @@ def recover(asked: Asked) -> Answer:
     token = asked.door.admit(asked.environ)
     wish: Wish = asked.body(Wish)
     instance = asked.instance
-    job = asked.door.recover(token, instance, is_forced=wish.forceRecovery)
+    made = asked.door.recover(token, instance, is_forced=wish.forceRecovery)
+    log.info(
+        "recovery asked for",
+        extra={"instance": instance.public_id, "forced": wish.forceRecovery, "job": made.job, "by": made.by},
+    )
     return json_answer(
         {
-            "message": f"Recovery of {instance.public_id} was asked for; {job} does the next act or says why not.",
+            "message": f"Recovery of {instance.public_id} was asked for; {made.job} does the next act or says why not.",
             "failureType": asked.fleet.standings[asked.id].failure_class,
             "forceRecovery": wish.forceRecovery,
             "instanceId": instance.public_id,
-            "job": job,
+            "job": made.job,
         },
         status=HTTPStatus.ACCEPTED,
     )
@@ -116,9 +131,11 @@ def refresh(asked: Asked) -> Answer:
     """Start one look at the inventory."""
     token = asked.door.admit(asked.environ)
     asked.body(_Nothing)
-    job = asked.door.refresh(token)
+    made = asked.door.refresh(token)
+    log.info("refresh asked for", extra={"job": made.job, "by": made.by})
     return json_answer(
-        {"message": f"A look at the inventory was asked for; {job} does it.", "job": job}, status=HTTPStatus.ACCEPTED
+        {"message": f"A look at the inventory was asked for; {made.job} does it.", "job": made.job},
+        status=HTTPStatus.ACCEPTED,
     )
 
 

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from api.asked import Made
 from api.auth import bearer
 from api.caller import Caller, NotFound, Silent, calling
 from api.order import DISCOVER, new_suffix, recovery_job, refresh_job
@@ -46,8 +47,8 @@ class ClusterDoor:
         """Return the caller's token, unproven. Raises: Problem (401)."""
         return bearer(environ, how=_HOW.format(self._namespace))
 
-    def recover(self, token: str, instance: Instance, *, is_forced: bool) -> str:
-        """Make a Job of the template `recover`; return its name. Raises: Problem."""
+    def recover(self, token: str, instance: Instance, *, is_forced: bool) -> Made:
+        """Make a Job of the template `recover`. Raises: Problem."""
         with self._caller(token) as caller:
             who = caller.name()
             template = self._template(caller, CRONJOB)
@@ -55,16 +56,16 @@ class ClusterDoor:
                 job = recovery_job(
                     template, instance.public_id, suffix=new_suffix(), is_forced=is_forced, requested_by=who
                 )
-            return self._create(caller, job)
+            return Made(self._create(caller, job), who)
 
-    def refresh(self, token: str) -> str:
-        """Make a Job of the CronJob `discover`; return its name. Raises: Problem."""
+    def refresh(self, token: str) -> Made:
+        """Make a Job of the CronJob `discover`. Raises: Problem."""
         with self._caller(token) as caller:
             who = caller.name()
             template = self._template(caller, DISCOVER)
             with _as_template(DISCOVER):
                 job = refresh_job(template, suffix=new_suffix(), requested_by=who)
-            return self._create(caller, job)
+            return Made(self._create(caller, job), who)
 
     @contextmanager
     def _caller(self, token: str) -> Iterator[Caller]:

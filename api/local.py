@@ -13,6 +13,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from api.asked import Made
 from api.auth import bearer, refuse_foreign
 from api.problem import Problem, ProblemReason, forbidden, unauthorized, unavailable
 from jobs.health.model import Instance
@@ -49,22 +50,22 @@ class LocalDoor:
             raise unauthorized(ProblemReason.CREDENTIALS_REFUSED, f"the token isn't that of this start; {how}")
         return token
 
-    def recover(self, token: str, instance: Instance, *, is_forced: bool) -> str:  # noqa: ARG002 - the door's signature
-        """Start `recover` for one instance; return the child's name. Raises: Problem."""
+    def recover(self, token: str, instance: Instance, *, is_forced: bool) -> Made:  # noqa: ARG002 - the door's signature
+        """Start `recover` for one instance. Raises: Problem."""
         words = ["recover", "--instance", instance.public_id]
         words += ["--force"] if is_forced else []
         words += ["--dry-run"] if self._is_dry_run else []
         return self._start(instance.key, words)
 
-    def refresh(self, token: str) -> str:  # noqa: ARG002 - the door's signature
-        """Ask `discover` for one tick; return the child's name. Raises: Problem."""
+    def refresh(self, token: str) -> Made:  # noqa: ARG002 - the door's signature
+        """Ask `discover` for one tick. Raises: Problem."""
         if self._instances is None:
             raise forbidden(
                 ProblemReason.ASKING_IS_OFF, "this API was given no LOCO_INSTANCES to look at; nothing was started"
             )
         return self._start(_REFRESH, ["discover", "--instances", str(self._instances), "--window", "0"])
 
-    def _start(self, what: str, words: list[str]) -> str:
+    def _start(self, what: str, words: list[str]) -> Made:
         """Start `python -m jobs`, one child for each thing that is asked; it outlives this process."""
         with self._lock:
             self._children = {name: child for name, child in self._children.items() if child.poll() is None}
@@ -89,7 +90,7 @@ class LocalDoor:
             except OSError as error:
                 raise unavailable(ProblemReason.BUSY, f"no process can be started: {error}") from error
             self._children[what] = child
-            return name_of(child.pid)
+            return Made(name_of(child.pid))
 
 
 def keep_token(path: Path) -> str:

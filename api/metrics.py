@@ -124,7 +124,7 @@ def _recovery(standings: list[Standing], snapshot: Snapshot) -> Iterator[Metric]
         "loco_recovery_hold",
         "1 for the reason why nothing is done about an open incident now",
         (*INSTANCE, "hold"),
-        [((*labels, each.hold.hold), 1) for labels, each in known if each.plan and each.hold],
+        [((*labels, each.hold.hold), 1) for labels, each in known if each.hold],
     )
 
 

@@ -41,7 +41,7 @@ def banners(fleet: Fleet) -> list[tuple[str, str]]:
     found = []
     if recovery.bounds.is_dry_run:
         found.append(("Dry run.", "Recovery is planned and shown, and nothing is done."))
-    holds = [(one.hold.hold, one.hold.detail) for one in recovery.instances.values() if one.plan and one.hold]
+    holds = [(one.hold.hold, one.hold.detail) for one in recovery.instances.values() if one.hold]
     for hold, headline in _FLEET_WIDE.items():
         details = Counter(detail for one, detail in holds if one is hold)
         found += [(headline, f"{detail} ({count})") for detail, count in sorted(details.items())]

@@ -40,11 +40,11 @@ class Recovering:
     @property
     def hold(self) -> Held | None:
         """Return why nothing is begun now, None when the plan is due or there is none."""
-        if self.held and (self.held.hold in _AT_ONCE or self.plan is None or self.plan.is_due):
-            return self.held
-        if self.plan is None or self.plan.hold is None:
+        if self.plan is None:
             return None
-        return Held(self.plan.hold, self.plan.detail)
+        if self.held and (self.held.hold in _AT_ONCE or self.plan.is_due):
+            return self.held
+        return Held(self.plan.hold, self.plan.detail) if self.plan.hold else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -295,7 +295,10 @@ def test_no_token_is_ever_in_an_answer_or_in_the_log(store, tmp_path):
     assert [] == [canary for canary in (GOOD, POWERLESS, BAD) if canary in said]
     assert "[token]" in replies[1].json["detail"] + replies[-1].json["detail"]
     lines = [json.loads(line) for line in log.splitlines()]
-    assert ["asked", "refused", "refused"] == [line["msg"] for line in lines[:3]]
+    assert ["recovery asked for", "refused", "refused"] == [line["msg"] for line in lines[:3]]
+    assert ("instance-0", False, "system:serviceaccount:loco-health:loco-requester", replies[0].json["job"]) == tuple(
+        lines[0][field] for field in ("instance", "forced", "by", "job")
+    )
     assert ("'/api/quality/recover/instance-0'", 403, "NotAllowed") == tuple(
         lines[1][field] for field in ("path", "status", "reason")
     )

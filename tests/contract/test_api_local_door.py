@@ -126,8 +126,11 @@ def test_a_recovery_is_a_process_that_says_what_it_did(tmp_path):
         lines = api.process.stderr.read().splitlines()
 
     assert token not in "".join(lines)
-    assert ["asked"] == [line["msg"] for line in map(as_json, lines) if line.get("logger") == "api.app"]
-    assert [] != [line for line in lines if not line.startswith("{") or "api." not in line]
+    said = [as_json(line) for line in lines]
+    assert [("recovery asked for", True)] == [
+        (line["msg"], line["forced"]) for line in said if line.get("logger") == "api.asked"
+    ]
+    assert [("instance-0", "stood-down")] == [(line["instance"], line["outcome"]) for line in said if "outcome" in line]
 
 
 def test_a_refresh_asks_discover_for_a_tick(tmp_path):
