@@ -48,7 +48,16 @@ HEAVY = {
     "jobs discover": {"psutil", "sqlite_utils", "waitress", "prometheus_client", "pulsectl", "pycurl", "kubernetes"},
     "jobs compact": {"psutil", "sqlite_utils", "waitress", "prometheus_client", "pulsectl", "pycurl", "kubernetes"},
     "jobs local": {"psutil", "sqlite_utils", "waitress", "prometheus_client", "pulsectl", "pycurl", "kubernetes"},
-    "api": {"psutil", "sqlite_utils", "pulsectl", "pycurl", "kubernetes"},
+    "api": {"psutil", "sqlite_utils", "pulsectl", "pycurl", "kubernetes", "requests"},
+    "api.kubectl recover": {
+        "psutil",
+        "sqlite_utils",
+        "waitress",
+        "prometheus_client",
+        "pulsectl",
+        "pycurl",
+        "requests",
+    },
 }
 
 
