@@ -11,7 +11,7 @@ from kubernetes.client.configuration import Configuration
 
 from jobs.cluster.client import ClusterClient
 
-_COLLECTIONS = frozenset({"jobs", "pods"})
+_COLLECTIONS = frozenset({"jobs", "pods", "statefulsets"})
 
 
 class Objects:
@@ -48,12 +48,29 @@ class Objects:
         if method == "GET":
             return 200, self._page(path, {name: values[0] for name, values in parse_qs(url.query).items()})
         with self._lock:
+            if method in ("DELETE", "PUT"):
+                return self._change(method, path, body)
             if method == "POST":
                 path, body = f"{path}/{body['metadata']['name']}", self.admit(body)
                 if path in self.kept:
                     return 409, {"message": "already exists"}
             self.kept[path] = body
         return 201, body
+
+    def _change(self, method: str, path: str, body: dict) -> tuple[int, dict]:
+        """Replace or delete an object, if it is still the one that is meant."""
+        if path not in self.kept:
+            return 404, {"message": f"{path} not found"}
+        kept = self.kept[path]["metadata"]
+        if method == "DELETE":
+            wanted = body["preconditions"]["uid"]
+            if wanted != kept.get("uid"):
+                return 409, {"message": f"the UID in the precondition ({wanted}) does not match"}
+            return 200, self.kept.pop(path)
+        if body["metadata"].get("resourceVersion") != kept.get("resourceVersion"):
+            return 409, {"message": "the object has been modified"}
+        self.kept[path] = body
+        return 200, body
 
     def loses(self, method: str, path: str) -> bool:
         """Tell whether the answer to a request is lost."""
@@ -96,7 +113,7 @@ def an_object_server() -> Iterator[tuple[Objects, Callable[[], ClusterClient]]]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_PATCH = _serve  # noqa: N815 - http.server's names
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _serve  # noqa: N815 - http.server's names
 
         def log_message(self, *_: object) -> None:
             pass
