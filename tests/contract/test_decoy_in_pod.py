@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from acts import KEY, OLD_KEY, act, ask
 from decoys import wait_for
 
 from agent.decoy.process import Process
@@ -18,6 +19,9 @@ from agent.decoy.process import Process
 pytestmark = [pytest.mark.decoy, pytest.mark.timeout(180)]
 
 NUMBERS = itertools.count()
+
+# What the manifest leaves to the agent's container.
+SIDECAR = ("setpriv", "--bounding-set=-all,+kill,+net_admin")
 
 # The promise to the kubelet, which is told to wait five seconds.
 END_SECONDS = 2.0
@@ -28,6 +32,7 @@ class Pod:
 
     def __init__(self, directory: Path) -> None:
         self.netns = f"pod-{os.getpid()}-{next(NUMBERS)}"
+        self.cable = f"c-{self.netns.removeprefix('pod-')}"
         self.folder = directory / self.netns
         self.environment = {
             **os.environ,
@@ -78,6 +83,18 @@ class Pod:
         rows = subprocess.check_output(["ip", "-json", "-n", self.netns, "link", "show", name], text=True)
         return "UP" in json.loads(rows)[0]["flags"]
 
+    def join(self) -> str:
+        """Lay a cable from this machine to the pod, and return the pod's address."""
+        ip = ["ip", "-n", self.netns]
+        subprocess.run(
+            ["ip", "link", "add", self.cable, "type", "veth", "peer", "name", "eth0", "netns", self.netns], check=True
+        )
+        subprocess.run(["ip", "address", "add", "198.19.255.0/31", "dev", self.cable], check=True)
+        subprocess.run(["ip", "link", "set", self.cable, "up"], check=True)
+        subprocess.run([*ip, "address", "add", "198.19.255.1/31", "dev", "eth0"], check=True)
+        subprocess.run([*ip, "link", "set", "eth0", "up"], check=True)
+        return "198.19.255.1"
+
     def end(self) -> None:
         """End what runs, and remove the namespace."""
         for process in self.processes:
@@ -85,6 +102,7 @@ class Pod:
             process.communicate(timeout=20)
         if (self.folder / "decoy.json").exists():
             self.tell("stop")
+        subprocess.run(["ip", "link", "delete", self.cable], check=False, capture_output=True)
         subprocess.run(["ip", "netns", "delete", self.netns], check=True)
 
 
@@ -175,3 +193,40 @@ def test_sigterm_ends_it_in_time_and_leaves_nothing(pod):
     assert seconds < END_SECONDS
     assert {"lo"} == set(pod.links())
     assert [] == [path.name for path in pod.folder.iterdir() if path.is_socket()]
+
+
+@pytest.fixture
+def key_file(pod, tmp_path):
+    """Return the key file that the pod's agent is given."""
+    path = tmp_path / "key"
+    path.write_text(f"{KEY.hex()}\n")
+    pod.environment |= {"LOCO_ACTION_KEY_FILE": str(path), "LOCO_POD_UID": "uid-of-pod"}
+    return path
+
+
+def test_a_sidecar_with_two_capabilities_acts_on_the_other_container(pod, key_file):
+    pod.start("serve", under=SIDECAR)
+    pod.start_decoy()
+    url = f"http://{pod.join()}:8080"
+    wait_for(lambda: ask(url, "GET", "/health")[2]["audio"]["qemu_streams"], 30)
+    qemu = Process(**pod.record["processes"]["qemu"])
+    subprocess.run(["ip", "-n", pod.netns, "link", "delete", "loco-br"], check=True)
+    qemu.send(signal.SIGSTOP)
+    done = {name: act(url, name) for name in ("rebuild-bridge", "reset-audio", "restart-qemu")}
+
+    assert dict.fromkeys(done, (200, True)) == {name: (status, it["held"]) for name, (status, it) in done.items()}
+    assert [f"SIGTERM and SIGCONT to process {qemu.pid}"] == done["restart-qemu"][1]["steps"]
+    assert (True, False) == (pod.is_up("loco-br"), qemu.is_alive)
+    wait_for(lambda: pod.record["processes"].get("qemu", {}).get("pid") not in {None, qemu.pid}, 20)
+
+
+def test_a_sidecar_without_the_capabilities_says_so_and_does_what_needs_none(pod, key_file):
+    pod.start("serve", under=["setpriv", "--bounding-set=-all"])
+    pod.start_decoy()
+    url = f"http://{pod.join()}:8080"
+    wait_for(lambda: ask(url, "GET", "/health")[2]["agent"]["sequence"], 30)
+    status, answer = act(url, "rebuild-bridge")
+
+    assert (422, "rebuild-bridge can't be done here: this process lacks CAP_NET_ADMIN") == (status, answer["detail"])
+    assert 401 == act(url, "reset-guest", key=OLD_KEY)[0]
+    assert act(url, "reset-guest")[1]["held"]
