@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from jobs.health.model import Assessment, FailureClass, Reason
+from jobs.health.model import Assessment, FailureClass, Reason, Severity
 from jobs.health.recovery import Action, Attempt, AttemptOutcome, Held, Hold
 from jobs.health.remedies import ORDER, SELF_HEALING
 from jobs.health.situation import Situation
@@ -66,7 +66,7 @@ def _faults(situation: Situation, assessment: Assessment) -> tuple[str, ...] | H
     others = [reason for reason in known if reason.failure_class is not FailureClass.CLIENT]
     known = others or known
     if not known:
-        codes = ", ".join(reason.code for reason in assessment.reasons)
+        codes = ", ".join(one.code for one in assessment.reasons if one.severity is not Severity.FINDING)
         return Held(Hold.NOT_ACTIONABLE, f"no act answers {codes}" if codes else "nothing is wrong at this tick")
     if situation.wish:
         return tuple(reason.code for reason in known)
