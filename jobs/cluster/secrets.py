@@ -25,6 +25,10 @@ _TRIES = 5
 # chosen: a StatefulSet of more is a mistake, and 1 MiB of Secret holds 4,000 entries.
 _MAX_REPLICAS = 4000
 
+# chosen: a set that grows by so many finds its keys. A pod that starts before its entry is there has none for its life,
+# because a subPath never changes (docs/kubernetes.md); an entry that nobody mounts opens nothing.
+_SPARE_ORDINALS = 32
+
 # Kubernetes docs, "Secrets": what a key of a Secret may be.
 _ENTRY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 
@@ -71,7 +75,7 @@ def _entries_of(
 
 
 def _pod_names(client: ClusterClient, namespace: str, selector: str) -> set[str]:
-    """Return the names of the pods that there are, and of those that StatefulSets want."""
+    """Return the names of the pods that there are, and of those that StatefulSets want or may soon want."""
     query = {"labelSelector": selector}
     names: set[str] = set()
     for page in client.pages(f"/api/v1/namespaces/{namespace}/pods", query):
@@ -79,7 +83,7 @@ def _pod_names(client: ClusterClient, namespace: str, selector: str) -> set[str]
     for page in client.pages(f"/apis/apps/v1/namespaces/{namespace}/statefulsets", query):
         for one in page:
             first, count = number(one, "spec", "ordinals", "start") or 0, number(one, "spec", "replicas") or 0
-            ordinals = range(first, first + min(count, _MAX_REPLICAS))
+            ordinals = range(first, first + min(count + _SPARE_ORDINALS, _MAX_REPLICAS))
             names.update(f"{text(one, 'metadata', 'name')}-{ordinal}" for ordinal in ordinals)
     return {name for name in names if _ENTRY.fullmatch(name)}
 
