@@ -11,9 +11,10 @@ import random
 import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
+from types import SimpleNamespace
+from typing import Any
 
 MINUTE_MS = 60_000
 
@@ -39,7 +40,7 @@ class Chaos:
 
 
 class Actor:
-    """One process."""
+    """One process. is_frozen: it is on a node that no kill reaches."""
 
     def __init__(self, name: str, body: Callable[[], None], *, is_frozen: bool) -> None:
         self.name = name
@@ -49,20 +50,40 @@ class Actor:
         self.has_ended = False
         self.connection: Connection | None = None
         self.error: BaseException | None = None
+        self.worker: Worker | None = None
+
+
+class Worker:
+    """A thread that lives actors, one after the other; starting one for each would cost more than what they do."""
+
+    def __init__(self, live: Callable[[Actor], None]) -> None:
+        self.actor: Actor | None = None
         self.go = threading.Lock()
         self.go.acquire()
+        self._live = live
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            self.go.acquire()
+            if self.actor is None:
+                return
+            self._live(self.actor)
 
 
 class Connection(sqlite3.Connection):
     """A connection whose every statement its process may be paused or killed before, and whose commits after."""
 
     scheduler: Scheduler
-    owner: Actor
+    path: str
+    listed: Any
 
     def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
         """Run one statement, unless the process is dead; a rollback is what SQLite does for a dead one."""
         if sql == "ROLLBACK":
             return super().execute(sql)
+        if sql == "PRAGMA database_list":  # asked before every transaction, and no place to die at
+            return self.listed
         self.scheduler.hook(sql)
         cursor = super().execute(sql, *values)
         if sql == "COMMIT":
@@ -79,10 +100,12 @@ class Scheduler:
         self.now_ms = 0
         self.story: list[str] | None = None
         self.current: Actor | None = None
-        self._waiting: list[tuple[int, int, Actor]] = []
+        self._waiting: list[tuple[int, int, Actor | Callable[[], None]]] = []
         self._numbers = count()
         self._back = threading.Lock()
         self._back.acquire()
+        self._idle: list[Worker] = []
+        self._pool: dict[str, list[Connection]] = {}
 
     def tell(self, what: str) -> None:
         """Put a line into the story, where one is kept."""
@@ -96,6 +119,10 @@ class Scheduler:
         heapq.heappush(self._waiting, (self.now_ms + after_ms, next(self._numbers), actor))
         return actor
 
+    def after(self, ms: int, act: Callable[[], None]) -> None:
+        """Do something to the world later; it takes no time and nothing comes between."""
+        heapq.heappush(self._waiting, (self.now_ms + ms, next(self._numbers), act))
+
     def kill(self, actor: Actor) -> None:
         """End a process that isn't running now."""
         if not actor.has_ended:
@@ -104,24 +131,37 @@ class Scheduler:
     def run(self, until_ms: int) -> None:
         """Let the actors run until then. Raises: what an actor raised."""
         while self._waiting and self._waiting[0][0] <= until_ms:
-            at_ms, _, actor = heapq.heappop(self._waiting)
+            at_ms, _, one = heapq.heappop(self._waiting)
             self.now_ms = max(self.now_ms, at_ms)
-            self._resume(actor)
+            if isinstance(one, Actor):
+                self._resume(one)
+            else:
+                one()
         self.now_ms = max(self.now_ms, until_ms)
 
     def stop(self) -> None:
-        """End everything that is left."""
+        """End everything that is left, threads and connections too."""
         while self._waiting:
-            _, _, actor = heapq.heappop(self._waiting)
-            actor.is_dead = True
-            self._resume(actor)
+            _, _, one = heapq.heappop(self._waiting)
+            if isinstance(one, Actor):
+                one.is_dead = True
+                self._resume(one)
+        for worker in self._idle:
+            worker.actor = None
+            worker.go.release()
+        for connection in [one for several in self._pool.values() for one in several]:
+            connection.close()
+
+    def wakes_at(self, actor: Actor | None) -> int:
+        """Return when an actor wakes, long after everything for one that doesn't."""
+        return next((at_ms for at_ms, _, one in self._waiting if one is actor), 1 << 60)
 
     def sleep(self, ms: int) -> None:
         """Let others run for so long; called by an actor."""
         actor = self._running()
         heapq.heappush(self._waiting, (self.now_ms + ms, next(self._numbers), actor))
         self._back.release()
-        actor.go.acquire()
+        actor.worker.go.acquire()
         if actor.is_dead:
             raise Killed
 
@@ -146,13 +186,22 @@ class Scheduler:
             self.sleep(self.chance.randrange(50))
 
     def connect(self, path: str) -> Connection:
-        """Open a store for the actor that runs; rows are safe from the actors' kills, not from a lost machine's."""
+        """Return a connection for the actor that runs, as good as new.
+
+        What it commits survives the actors' kills; no machine's power is cut here.
+        """
         actor = self._running()
+        pool = self._pool.setdefault(path, [])
+        actor.connection = pool.pop() if pool else self._open(path)
+        return actor.connection
+
+    def _open(self, path: str) -> Connection:
         connection = sqlite3.connect(path, isolation_level=None, factory=Connection, check_same_thread=False)
-        connection.scheduler, connection.owner = self, actor
+        connection.scheduler = self
+        connection.path = path
+        connection.listed = SimpleNamespace(fetchone=lambda: (0, "main", path))
         for setting in ("synchronous=OFF", "journal_mode=MEMORY", "foreign_keys=ON", "trusted_schema=OFF"):
             sqlite3.Connection.execute(connection, f"PRAGMA {setting}")
-        actor.connection = connection
         return connection
 
     def _running(self) -> Actor:
@@ -161,18 +210,19 @@ class Scheduler:
         return self.current
 
     def _resume(self, actor: Actor) -> None:
+        if actor.worker is None:
+            if actor.is_dead:
+                actor.has_ended = True
+                return
+            actor.worker = self._idle.pop() if self._idle else Worker(self._live)
+            actor.worker.actor = actor
+        worker = actor.worker
         self.current = actor
-        if actor.is_dead and actor.body is not None and not actor.has_ended and not _has_begun(actor):
-            actor.has_ended = True
-            self.current = None
-            return
-        if _has_begun(actor):
-            actor.go.release()
-        else:
-            actor.thread = threading.Thread(target=self._live, args=(actor,), daemon=True)
-            actor.thread.start()
+        worker.go.release()
         self._back.acquire()
         self.current = None
+        if actor.has_ended:
+            self._idle.append(worker)
         if actor.error is not None:
             raise actor.error
 
@@ -183,13 +233,10 @@ class Scheduler:
             pass
         except BaseException as error:  # noqa: BLE001 - handed to the scheduler
             actor.error = error
-        finally:
-            if actor.connection is not None:
-                with suppress(sqlite3.Error):
-                    actor.connection.close()
-            actor.has_ended = True
-            self._back.release()
-
-
-def _has_begun(actor: Actor) -> bool:
-    return getattr(actor, "thread", None) is not None
+        connection = actor.connection
+        if connection is not None:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            self._pool[connection.path].append(connection)
+        actor.has_ended = True
+        self._back.release()

@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import Any
 
 import msgspec
@@ -43,6 +44,9 @@ REPORT = msgspec.structs.replace(
 )
 LIMITS = Limits()
 
+# Between two ticks: enough of them for an hour's budget to be spent, and few, as a schedule's cost is its rounds.
+GAPS_MS = (60_000, 3 * MINUTE_MS, 8 * MINUTE_MS, 15 * MINUTE_MS)
+
 _JOB_NAME = re.compile(r"recover-([0-9a-f]{6})-.*-(\d+)")
 
 
@@ -77,7 +81,7 @@ class Actors:
                     (tick, now.boottime_ms, now.boot_id),
                 )
                 self._plan(connection, now)
-            self.scheduler.sleep(self.chance.choice((15_000, 60_000, 3 * MINUTE_MS, 10 * MINUTE_MS, 15 * MINUTE_MS)))
+            self.scheduler.sleep(self.chance.choice(GAPS_MS))
 
     def _plan(self, connection: Connection, now: Moment) -> None:
         """Open and close incidents, and plan for what is sick."""
@@ -98,7 +102,7 @@ class Actors:
 
     def _may_be_due(self, connection: Connection, key: InstanceKey, now: Moment) -> bool:
         """Tell what the ledger would say, or at times not: then nobody but the ledger holds back."""
-        if self.chance.random() < 0.2:
+        if self.chance.random() < 0.1:
             return True
         witnessed_ms = ledger.witnessed(connection, now)
         return ledger.refusal(connection, key, LIMITS, witnessed_ms=witnessed_ms, is_forced=False) is None
@@ -132,15 +136,13 @@ class Actors:
             if observed.write:
                 with transaction(connection):
                     observed.write(connection)
-            self.scheduler.sleep(self.chance.choice((1000, 3000)) if observed.write else self._idle(observed.instances))
+            self.scheduler.sleep(self.chance.choice((1000, 3000, 12_000)) if observed.write else self._idle(launcher))
 
-    def _idle(self, open_attempts: int) -> int:
-        """Return until when hardly anything would move: rounds that find nothing are left out."""
-        until_tick = max(self._next_tick_ms() - self.scheduler.now_ms, 0) + 200
-        return min(until_tick, self.chance.choice((5000, 20_000, 60_000)) if open_attempts else 5 * MINUTE_MS)
-
-    def _next_tick_ms(self) -> int:
-        return next((at for at, _, actor in sorted(self.scheduler._waiting) if actor is self.collector), 1 << 60)
+    def _idle(self, launcher: Launcher) -> int:
+        """Return for how long hardly anything would move: rounds that find nothing are left out."""
+        until_tick = max(self.scheduler.wakes_at(self.collector) - self.scheduler.now_ms, 0) + 200
+        has_open = launcher._wake_at < inf
+        return min(until_tick, self.chance.choice((8000, 60_000)) if has_open else 5 * MINUTE_MS)
 
     # Recovery pods
 
@@ -157,9 +159,10 @@ class Actors:
                 is_frozen=is_frozen,
             )
             job.pods.append(pod)
-        self.scheduler.spawn("kubelet", partial(self._deadline, job), after_ms=300_000)
+        self.scheduler.after(300_000, partial(self.end_pods, job))
 
-    def _deadline(self, job: SimJob) -> None:
+    def end_pods(self, job: SimJob) -> None:
+        """End a Job's pods where the kubelet can."""
         job.is_over = True
         for pod in job.pods:
             if not pod.is_frozen:

@@ -18,11 +18,11 @@ from recovery_world import ACTS, HOUR_MS, IDLE_OUTCOMES, Broken, World
 
 from agent.actions import door
 from jobs.audit import audit
-from jobs.store import ledger
+from jobs.store import backup, ledger
 from jobs.store.connection import open_reader, open_store, transaction
 from jobs.store.writer import record_inventory
 
-LENGTH_MS = 100 * MINUTE_MS
+LENGTH_MS = 75 * MINUTE_MS
 QUIET_MS = 12 * MINUTE_MS
 DISASTERS = ("reboot", "wall", "pod", "container", "store", "backup", "snapshot", "kill", "job", "ask", "heal")
 
@@ -52,6 +52,7 @@ def explore(seed: int, folder: Path, template: Path, *, is_told: bool = False, p
         broken = str(error) or "an assertion"
     finally:
         schedule.scheduler.stop()
+        schedule.world.close()
     return Told(seed, len(schedule.world.acts), schedule.attempts, broken, tuple(schedule.scheduler.story or ()))
 
 
@@ -71,7 +72,7 @@ class Schedule:
         self.world = World(
             self.scheduler,
             folder,
-            instances=chance.choice((1, 1, 2)),
+            instances=chance.choice((1, 1, 1, 2)),
             has_quota=chance.random() < 0.2,
             faults=chance.choice((0.0, 0.03, 0.1)),
         )
@@ -86,7 +87,7 @@ class Schedule:
 
     def run(self) -> None:
         """Let it all happen, then be quiet for a while, and look at what is left."""
-        self.actors.start(self.chance.choice((1, 1, 2, 3)))
+        self.actors.start(self.chance.choice((1, 1, 2)))
         fate = self.scheduler.spawn("fate", self._fate)
         self.scheduler.run(LENGTH_MS)
         self.scheduler.kill(fate)
@@ -95,7 +96,7 @@ class Schedule:
 
     def _fate(self) -> None:
         while True:
-            self.scheduler.sleep(self.chance.choice((20_000, 2 * MINUTE_MS, 9 * MINUTE_MS)))
+            self.scheduler.sleep(self.chance.choice((20_000, 3 * MINUTE_MS, 12 * MINUTE_MS)))
             self._strike(self.chance.choice(self.disasters))
 
     def _strike(self, disaster: str) -> None:
@@ -115,6 +116,8 @@ class Schedule:
                 world.pods[key].restarts += 1
                 world.pods[key].is_sick = chance.random() < 0.7
             case "store":
+                if chance.random() < 0.7:
+                    actors.stop()
                 actors.lose_store(str(self.template))
                 actors.start(1)
             case "backup" | "snapshot":
@@ -140,7 +143,7 @@ class Schedule:
             return
         job = self.chance.choice(running)
         del self.world.jobs[job.name]
-        self.actors._deadline(job)
+        self.actors.end_pods(job)
 
     def _be_quiet(self) -> None:
         """Have nothing more go wrong, everything be well, and time pass for what is left to end."""
@@ -188,6 +191,7 @@ def explore_all(seeds, *, plant=None) -> list[Told]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loco-model-", dir=_tmpfs())))
         stack.enter_context(patch.object(door, "ACTS", ACTS))
+        stack.enter_context(patch.object(backup, "PAUSE_SECONDS", 0))
         logging.disable(logging.CRITICAL)
         stack.callback(logging.disable, logging.NOTSET)
         template = make_template(folder)

@@ -6,7 +6,6 @@ holds it against the promises; it knows of no ledger but by reading its rows as 
 
 from __future__ import annotations
 
-import copy
 import random
 import sqlite3
 from collections import deque
@@ -137,6 +136,7 @@ class World:
         self.jobs: dict[str, SimJob] = {}
         self.pods: dict[InstanceKey, SimPod] = {}
         self.sender: Sender | None = None
+        self._readers: dict[int, sqlite3.Connection] = {}
         self.start_pods: Any = None
         for number in range(instances):
             self.replace_pod(InstanceKey(f"loco-instances/loco-emulator-{number}"))
@@ -212,11 +212,16 @@ class World:
 
     def ask(self, generation: int, query: str, *values: object) -> Any:
         """Return the first row that a store has committed."""
-        connection = sqlite3.connect(self.path(generation))
-        try:
-            return connection.execute(query, values).fetchone()
-        finally:
-            connection.close()
+        if generation not in self._readers:
+            self._readers[generation] = sqlite3.connect(
+                self.path(generation), isolation_level=None, check_same_thread=False
+            )
+        return self._readers[generation].execute(query, values).fetchone()
+
+    def close(self) -> None:
+        """Close every store."""
+        for reader in self._readers.values():
+            reader.close()
 
     # Stores
 
@@ -250,7 +255,7 @@ class Api:
         """Return the template or a Job."""
         self._world.request(f"GET {path.rpartition('/')[2]}")
         if "/cronjobs/" in path:
-            return copy.deepcopy(TEMPLATE)
+            return TEMPLATE
         job = self._world.jobs.get(path.rpartition("/")[2])
         if job is None:
             raise NotFound(f"GET {path} answered 404")
@@ -309,9 +314,7 @@ class Wire(AgentCalls):
         if world.falls():
             return Silent("no connection", has_reached=False)
         if world.falls():  # it arrives when the sender has long given up
-            world.scheduler.spawn(
-                "network", lambda: self._deliver(head, body), after_ms=world.chance.choice((2000, 20_000, 35_000))
-            )
+            world.scheduler.after(world.chance.choice((2000, 20_000, 35_000)), lambda: self._deliver(head, body))
             world.scheduler.sleep(round(seconds * 1000))
             return Silent("no answer", has_reached=True)
         answer = self._deliver(head, body)
