@@ -37,6 +37,10 @@ _NOT_NOW = {
     "challenge-unknown": Hold.IDENTITY_UNPROVEN,
 }
 
+# A pod's deletion has no challenge that expires: one that was begun so long ago isn't sent. With what its request may
+# take it ends before the ledger lets another attempt begin, after LATE_ACT_MS.
+DELETE_SECONDS = 20.0
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -66,6 +70,7 @@ class Recoverer:
         self._clock = pace.clock
         self._is_unusable = False
         self._evidence = ""
+        self._begun_at = 0.0
 
     def run(self, attempt_id: int, runner: str, *, store: str | None = None, is_dry_run: bool = False) -> Result:
         """Claim the attempt and bring it to its end.
@@ -109,6 +114,7 @@ class Recoverer:
         leave = self._leave(attempt, standing.instance)
         if isinstance(leave, Ending):
             return leave
+        self._begun_at = self._clock.boottime()
         with transaction(self._connection):
             has_begun = ledger.begin_act(self._connection, attempt.id, runner, now=self._clock.moment())
         if not has_begun:
@@ -161,6 +167,11 @@ class Recoverer:
         return answer
 
     def _delete_pod(self, attempt: Attempt) -> Done | Silent | Ending:
+        late_seconds = self._clock.boottime() - self._begun_at
+        if late_seconds > DELETE_SECONDS:
+            return Ending(
+                AttemptOutcome.SUPERSEDED, f"it was to be deleted {late_seconds:.0f} s ago, it is too late now"
+            )
         try:
             self._means.ground.delete_pod(attempt.uid or "")
         except (Conflict, NotFound) as error:

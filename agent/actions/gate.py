@@ -24,6 +24,10 @@ MAX_ACTS, QUOTA_SECONDS = 3, 3600.0
 _SECRET_BYTES, _NONCE_BYTES = 32, 8
 
 
+def _boottime() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class NotAccepted(Exception):
     """A challenge isn't ours, too old, or used; the text is one clause, `reason` its code."""
 
@@ -47,10 +51,10 @@ class QuotaSpent(Exception):
 class Challenges:
     """Challenges of one agent process: its boot id, the time of issue, a nonce, and their MAC.
 
-    clock: monotonic seconds. boot_id: the report's.
+    clock: seconds since boot, a suspended machine's too, as the ledger counts them. boot_id: the report's.
     """
 
-    def __init__(self, boot_id: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, boot_id: str, clock: Callable[[], float] = _boottime) -> None:
         self._boot_id, self._clock = boot_id, clock
         self._secret = os.urandom(_SECRET_BYTES)
         self._lock = threading.Lock()
@@ -116,5 +120,5 @@ class Turnstile:
 
 
 def _expiry(claim: str) -> float:
-    """Return when a challenge of ours expires, on the monotonic clock."""
+    """Return when a challenge of ours expires, on its clock."""
     return int(claim.split(".")[1]) / 1000 + CHALLENGE_SECONDS
