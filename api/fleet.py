@@ -10,6 +10,7 @@ from api.instants import rfc3339
 from api.recovery import Recovering
 from api.snapshot import Report, Snapshot
 from jobs.health.classify import unobserved
+from jobs.health.control import Stop
 from jobs.health.incident import Incident
 from jobs.health.model import FailureClass, Instance, ProbeOutcome, Reason, Verdict
 from jobs.health.staleness import STALE_AFTER_MS, is_stale, outdated
@@ -77,6 +78,7 @@ class Fleet:
     snapshot: None before the store could be read once. problem: why it can't be read now, empty when it can.
     is_silent: the collector has committed no tick for too long, or never.
     discovery_problem: why the inventory may not be that of now, None when it is.
+    stop: what the fleet's switches forbid, None when they forbid nothing.
     from_ms, until_ms: the instants between which the clock changes nothing here.
     """
 
@@ -87,10 +89,12 @@ class Fleet:
     from_ms: int
     until_ms: int
     discovery_problem: str | None = None
+    stop: Stop | None = None
 
-    def holds(self, snapshot: Snapshot | None, problem: str, now_ms: int) -> bool:
+    def holds(self, snapshot: Snapshot | None, problem: str, now_ms: int, stop: Stop | None = None) -> bool:
         """Tell whether `see` would return the same again."""
-        return snapshot is self.snapshot and problem == self.problem and self.from_ms <= now_ms < self.until_ms
+        is_same = snapshot is self.snapshot and problem == self.problem and stop == self.stop
+        return is_same and self.from_ms <= now_ms < self.until_ms
 
     @property
     def source(self) -> Source:
@@ -103,10 +107,10 @@ class Fleet:
         return self.snapshot.observed_at_ms if self.snapshot else None
 
 
-def see(snapshot: Snapshot | None, problem: str, now_ms: int) -> Fleet:
+def see(snapshot: Snapshot | None, problem: str, now_ms: int, stop: Stop | None = None) -> Fleet:
     """Return the fleet as of `now_ms`."""
     if snapshot is None:
-        return Fleet(None, problem, True, {}, now_ms, now_ms + STALE_AFTER_MS)  # noqa: FBT003 - is_silent
+        return Fleet(None, problem, True, {}, now_ms, now_ms + STALE_AFTER_MS, stop=stop)  # noqa: FBT003 - is_silent
     ticked_at_ms = snapshot.last_successes.get(COLLECTOR)
     return Fleet(
         snapshot,
@@ -116,6 +120,7 @@ def see(snapshot: Snapshot | None, problem: str, now_ms: int) -> Fleet:
         now_ms,
         _next_change_ms(snapshot, now_ms),
         _discovery_problem(snapshot, now_ms),
+        stop,
     )
 
 

@@ -16,6 +16,7 @@ from api.recovery import Bounds
 from api.snapshot import Snapshot, load
 from jobs.errors import JobError, StoreLocked
 from jobs.store.connection import open_reader, reading
+from jobs.switches import stop_in
 
 Found = TypeVar("Found")
 
@@ -59,7 +60,7 @@ class Follower:
         """
         if not self._lock.acquire(blocking=self._fleet.snapshot is None):
             fleet = self._fleet
-            return _as_of(self._clock_ms(), fleet, fleet.snapshot, fleet.problem)
+            return self._as_of_now(fleet, fleet.snapshot, fleet.problem)
         try:
             return self._refreshed()
         finally:
@@ -86,8 +87,14 @@ class Follower:
             snapshot, problem = self._without_store(str(error))
         else:
             snapshot, problem = self._snapshot, ""
-        self._fleet = _as_of(self._clock_ms(), self._fleet, snapshot, problem)
+        self._fleet = self._as_of_now(self._fleet, snapshot, problem)
         return self._fleet
+
+    def _as_of_now(self, fleet: Fleet, snapshot: Snapshot | None, problem: str) -> Fleet:
+        """Return the fleet as of now, the same one while nothing about it has changed."""
+        now_ms = self._clock_ms()
+        stop = stop_in(self._bounds.control, now_ms)
+        return fleet if fleet.holds(snapshot, problem, now_ms, stop) else see(snapshot, problem, now_ms, stop)
 
     def _without_store(self, problem: str) -> tuple[Snapshot | None, str]:
         """Return the newest that is known, and what is wrong."""
@@ -139,11 +146,6 @@ class Follower:
         if self._connection is not None:
             self._connection.close()
         self._connection = self._file = self._data_version = None
-
-
-def _as_of(now_ms: int, fleet: Fleet, snapshot: Snapshot | None, problem: str) -> Fleet:
-    """Return the fleet as of `now_ms`, the same one while nothing about it has changed."""
-    return fleet if fleet.holds(snapshot, problem, now_ms) else see(snapshot, problem, now_ms)
 
 
 def _is_newer(snapshot: Snapshot, than: Snapshot | None) -> bool:

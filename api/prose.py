@@ -11,7 +11,6 @@ from jobs.health.recovery import Attempt, Hold
 
 # What holds all acts at once, in the order of who must lift it.
 _FLEET_WIDE = {
-    Hold.KILL_SWITCH: "Recovery is switched off.",
     Hold.LEDGER_UNREAD: "Nothing is done yet.",
     Hold.FLEET_BRAKE: "The brake is on.",
     Hold.COMMON_CAUSE: "Instances share a cause, and nothing is done about them one by one.",
@@ -41,6 +40,8 @@ def banners(fleet: Fleet) -> list[tuple[str, str]]:
     found = []
     if recovery.bounds.is_dry_run:
         found.append(("Dry run.", "Recovery is planned and shown, and nothing is done."))
+    if fleet.stop:
+        found.append(("Nothing is done now.", f"{fleet.stop.hold}: {fleet.stop.detail}"))
     holds = [(one.hold.hold, one.hold.detail) for one in recovery.instances.values() if one.hold]
     for hold, headline in _FLEET_WIDE.items():
         details = Counter(detail for one, detail in holds if one is hold)
@@ -49,10 +50,12 @@ def banners(fleet: Fleet) -> list[tuple[str, str]]:
 
 
 def mode(fleet: Fleet) -> str:
-    """Return whether recovery acts, empty where that isn't told."""
+    """Return whether recovery acts, as far as settings and switches go; empty where that isn't told."""
     recovery = fleet.snapshot.recovery if fleet.snapshot else None
     if recovery is None:
         return ""
+    if fleet.stop:
+        return "recovery is stopped"
     return "recovery is a dry run" if recovery.bounds.is_dry_run else "recovery acts"
 
 

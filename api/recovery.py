@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from jobs.health.model import InstanceKey
 from jobs.health.recovery import Attempt, AttemptOutcome, Held, Hold, Limits, Plan
@@ -16,10 +17,14 @@ _AT_ONCE = (Hold.LEDGER_UNREAD, Hold.ATTEMPT_RUNNING)
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What the jobs beside this API were told: how much may be done, and whether anything is."""
+    """What the jobs beside this API were told: how much may be done, and whether anything is.
+
+    control: folder of the fleet's switches, None where there is none.
+    """
 
     limits: Limits = field(default_factory=Limits)
     is_dry_run: bool = False
+    control: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

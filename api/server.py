@@ -144,6 +144,13 @@ def _limits(_: click.Context, __: click.Parameter, path: Path | None) -> Limits:
     help="TOML file of the jobs' policy, for the budget that is told; the default budget without it.",
 )
 @click.option(
+    "--control",
+    type=click.Path(path_type=Path),
+    envvar="LOCO_CONTROL",
+    show_envvar=True,
+    help="Folder of the fleet's switches, so that the page says what they forbid.",
+)
+@click.option(
     "--dry-run/--no-dry-run",
     envvar="LOCO_DRY_RUN",
     show_envvar=True,
@@ -161,6 +168,7 @@ def serve(  # noqa: PLR0913 - one for each option
     token_file: Path | None,
     instances: Path | None,
     policy: Limits,
+    control: Path | None,
     dry_run: bool,
     log_level: str,
 ) -> None:
@@ -172,7 +180,7 @@ def serve(  # noqa: PLR0913 - one for each option
     # It warns once a request while all threads are busy, which is no news and would fill a pipe that nobody reads.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, _leave)
-    bounds = Bounds(policy, is_dry_run=dry_run)
+    bounds = Bounds(policy, is_dry_run=dry_run, control=control)
     follower = Follower(store, now_ms, second=Mounted(snapshot) if snapshot else None, bounds=bounds)
     listener = _bound(*listen)
     local = Local(store, token_file, instances, host=listen[0], is_dry_run=dry_run) if token_file else None

@@ -150,6 +150,21 @@ def test_a_policy_may_lower_the_budget_that_is_told_and_a_dry_run_is_on_the_page
         assert (2, True) == (most, b"<b>Dry run.</b>" in api.ask("/").body)
 
 
+def test_a_switch_is_on_the_page_from_the_next_request_on(tmp_path):
+    control = tmp_path / "control"
+    control.mkdir()
+    with a_fleet(tmp_path / "loco.db", [an_instance()], at_ms=int(time.time() * 1000) - TICK_MS) as fleet:
+        fleet.ticks()
+    with an_api(tmp_path / "loco.db", LOCO_CONTROL=str(control)) as api:
+        said = [api.ask("/").body]
+        for line in ("off", "on"):
+            (control / "recovery").write_text(line)
+            said.append(api.ask("/").body)
+
+    assert [False, True, False] == [b"KillSwitch: recovery is switched off in loco-control" in page for page in said]
+    assert [True, False, True] == [b"recovery acts" in page for page in said]
+
+
 def test_a_bundle_is_told_as_it_was_kept(tmp_path):
     store = tmp_path / "loco.db"
     write_bundle(store, 12, b'{"screens": []}')

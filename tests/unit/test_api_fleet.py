@@ -4,6 +4,7 @@ import pytest
 from snapshots import NOW_MS, QEMU_DEAD, a_fleet_now, a_snapshot, an_entry, latest_of, the_standing
 
 from api.fleet import see
+from jobs.health.control import Stop
 from jobs.health.model import FailureClass, ProbeOutcome, Reason, Severity, Verdict
 from jobs.health.staleness import STALE_AFTER_MS, is_stale
 
@@ -56,13 +57,14 @@ def test_the_fleet_holds_exactly_until_the_clock_makes_something_stale():
     assert all(s.is_stale for s in see(snapshot, "", turn_ms).standings.values())
 
 
-def test_the_fleet_doesnt_hold_when_the_clock_went_back_the_store_moved_or_refused():
+def test_the_fleet_doesnt_hold_when_the_clock_went_back_the_store_moved_or_refused_or_a_switch_was_set():
     snapshot = a_snapshot()
     fleet = see(snapshot, "", NOW_MS)
 
     assert not fleet.holds(snapshot, "", NOW_MS - 1)
     assert not fleet.holds(a_snapshot(), "", NOW_MS)
     assert not fleet.holds(snapshot, "the store is locked", NOW_MS)
+    assert not fleet.holds(snapshot, "", NOW_MS, Stop(Hold.KILL_SWITCH, "recovery is switched off"))
 
 
 def test_a_collector_that_ticked_lately_isnt_silent():

@@ -20,9 +20,11 @@ from snapshots import (
 )
 
 from api import prose
+from api.fleet import see
 from api.page import render
 from api.views.history import incident, why
 from api.views.recovery import UNTOLD, recovery
+from jobs.health.control import Stop
 from jobs.health.model import InstanceKey
 from jobs.health.recovery import Action, AttemptOutcome, AttemptState, Held, Hold
 
@@ -195,17 +197,20 @@ def test_without_attempts_or_a_store_the_page_has_no_such_line():
     [
         (a_recovery(is_dry_run=True), "<b>Dry run.</b> Recovery is planned and shown, and nothing is done."),
         (
-            a_recovery(a_plan(ENTRY, hold=Hold.KILL_SWITCH, detail="recovery is off <now>")),
-            "<b>Recovery is switched off.</b> recovery is off &lt;now&gt; (1)",
-        ),
-        (
-            a_recovery(a_plan(ENTRY, hold=Hold.FLEET_BRAKE, detail="8 instances are ill")),
-            "<b>The brake is on.</b> 8 instances are ill (1)",
+            a_recovery(a_plan(ENTRY, hold=Hold.FLEET_BRAKE, detail="8 instances are ill <now>")),
+            "<b>The brake is on.</b> 8 instances are ill &lt;now&gt; (1)",
         ),
     ],
 )
 def test_what_stops_all_acts_is_a_banner(known, expected):
     assert expected in render(a_fleet_now(snapshot_of(known)))
+
+
+def test_what_the_switches_forbid_is_a_banner_also_while_nothing_is_ill():
+    fleet = see(a_snapshot(), "", NOW_MS, Stop(Hold.KILL_SWITCH, "recovery is switched off in loco-control"))
+
+    assert [("Nothing is done now.", "KillSwitch: recovery is switched off in loco-control")] == prose.banners(fleet)
+    assert "recovery is stopped" == prose.mode(fleet)
 
 
 def test_what_stops_one_act_is_no_banner():
