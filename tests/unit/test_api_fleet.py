@@ -6,6 +6,7 @@ from snapshots import NOW_MS, QEMU_DEAD, a_fleet_now, a_snapshot, an_entry, late
 from api.fleet import see
 from jobs.health.control import Stop
 from jobs.health.model import FailureClass, ProbeOutcome, Reason, Severity, Verdict
+from jobs.health.recovery import Hold
 from jobs.health.staleness import STALE_AFTER_MS, is_stale
 
 
