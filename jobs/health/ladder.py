@@ -80,11 +80,11 @@ def _lasting(situation: Situation, assessment: Assessment, known: Iterable[Reaso
     for reason in known:
         patience_seconds = situation.leave.policy.recovery.self_heal_seconds if reason.code in SELF_HEALING else 0.0
         lasted_seconds = (assessment.observed_at_ms - _since_ms(reason, assessment)) / 1000
-        if lasted_seconds <= 0:
-            held = held or Held(Hold.NOT_ACTIONABLE, f"{reason.code} was seen at one tick only, two are needed")
-        elif lasted_seconds < patience_seconds:
+        if lasted_seconds < patience_seconds:
             detail = f"{reason.code} may pass by itself within {patience_seconds:g} s"
             held = held or Held(Hold.SELF_HEALING, detail, patience_seconds - lasted_seconds)
+        elif lasted_seconds <= 0:
+            held = held or Held(Hold.NOT_ACTIONABLE, f"{reason.code} was seen at one tick only, two are needed")
         else:
             codes.append(reason.code)
     return tuple(codes) or held or ()

@@ -77,6 +77,7 @@ def test_a_dead_qemu_is_given_the_time_that_its_container_takes():
     found = next_rung(a_situation(assessment=lasting("QemuDead", seconds=30), leave=DELETE_POD))
 
     assert ("SelfHealing", 15.0) == (found.hold.value, found.wait_seconds)
+    assert "SelfHealing" == rung(assessment=lasting("QemuDead", seconds=0), leave=DELETE_POD)
     assert "delete-pod" == rung(assessment=lasting("QemuDead", seconds=45), leave=DELETE_POD)
     assert "delete-pod" == rung(assessment=lasting("QemuDead", seconds=0), leave=DELETE_POD, wish=Wish())
 
