@@ -37,8 +37,9 @@ class ClusterGround:
             found = self._client.get(f"/api/v1/namespaces/{self._namespace}/configmaps/{CONTROL}")
         except NotFound:
             return None
-        data = at(found, "data")
-        switches = data if isinstance(data, dict) else {}
+        switches = at(found, "data") or {}
+        if not isinstance(switches, dict):
+            raise ClusterError(f"ConfigMap {self._namespace}/{CONTROL} holds data that is no map")
         return stop_of({name: str(value) for name, value in switches.items()}, self._wall_ms())
 
     def instance(self) -> Instance | None:
