@@ -54,7 +54,7 @@ class Follower:
         self._fleet = see(None, "", clock_ms())
 
     def look(self) -> Fleet:
-        """Return the fleet as of now; also when the store refuses. Cost: 20 us when nothing moved.
+        """Return the fleet as of now; also when the store refuses. Cost: 50 us when nothing moved.
 
         While another thread reads the store, the snapshot that it last saw is told at once, as old as it is by now.
         """

@@ -234,7 +234,7 @@ _DOCUMENT = """<!doctype html>
   <a href="api/reasons">reasons</a>
   <a href="metrics">metrics</a>
   <a href="openapi.json">OpenAPI</a>
-  <span>loco-health {version}{mode}</span>
+  <span class="mode">loco-health {version}{mode}</span>
 </footer>
 </body>
 </html>

@@ -72,7 +72,7 @@ function showCards(fresh) {
 function show(html) {
   const fresh = new DOMParser().parseFromString(html, "text/html");
   document.title = fresh.title;
-  for (const part of [".counts", ".observed", ".banners"]) {
+  for (const part of [".counts", ".observed", ".banners", ".mode"]) {
     document.querySelector(part).replaceWith(fresh.querySelector(part));
   }
   showCards(fresh);
