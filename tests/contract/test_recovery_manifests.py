@@ -28,6 +28,8 @@ from jobs.health.policyfile import parse_policy
 
 LABEL = "app.kubernetes.io/component"
 RECOVER = "CronJob loco-health/recover"
+# The page tells what the policy allows and the switches forbid; it decides nothing.
+API = "Deployment loco-health/loco-api"
 # Made by commands or by people. A manifest of that name would take back what they wrote at the next apply.
 WRITTEN_ELSEWHERE = {"loco-health", "loco-control", "loco-master", "loco-keys"}
 
@@ -71,11 +73,11 @@ def test_every_key_of_the_policy_stands_in_its_file_with_its_default():
     assert Policy() == parse_policy(uncommented, "policy.toml") == parse_policy(text, "policy.toml")
 
 
-def test_planner_dispatcher_and_recover_read_the_same_policy(overlays):
+def test_all_who_go_by_the_policy_or_tell_it_read_the_same(overlays):
     for items in (base(), *overlays.values()):
         mounting = {name for name, t in pod_templates(items) if "loco-policy" in volumes(t, "configMap")}
 
-        assert {f"CronJob loco-health/{name}" for name in ("collect", "dispatch", "recover")} == mounting
+        assert {API, *(f"CronJob loco-health/{name}" for name in ("collect", "dispatch", "recover"))} == mounting
 
 
 def test_the_master_key_is_mounted_by_recover_alone_and_a_pods_own_key_by_its_agent_alone(overlays):
@@ -103,10 +105,10 @@ def test_what_commands_and_people_write_is_in_no_manifest(overlays):
         assert set() == WRITTEN_ELSEWHERE & declared
 
 
-def test_the_switches_are_mounted_where_plans_are_made_and_may_be_missing():
+def test_the_switches_are_mounted_where_plans_are_made_or_told_and_may_be_missing():
     mounting = {name: t for name, t in pod_templates(base()) if "loco-control" in volumes(t, "configMap")}
 
-    assert {"CronJob loco-health/collect", "CronJob loco-health/dispatch"} == mounting.keys()
+    assert {API, "CronJob loco-health/collect", "CronJob loco-health/dispatch"} == mounting.keys()
     for one in mounting.values():
         (volume,) = (volume for volume in one["spec"]["volumes"] if volume["name"] == "control")
         assert volume["configMap"]["optional"]
