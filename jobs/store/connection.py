@@ -7,8 +7,9 @@ statement is a bug of ours and passes as it is.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -136,7 +137,7 @@ def restore_hint(path: Path) -> str:
 @contextmanager
 def _block(connection: sqlite3.Connection, begin: str, doing: str) -> Iterator[None]:
     """Run the block between `begin` and COMMIT."""
-    with refusals(_path(connection), doing):
+    with refusals(partial(_path, connection), doing):
         connection.execute(begin)
         try:
             yield
@@ -149,8 +150,8 @@ def _block(connection: sqlite3.Connection, begin: str, doing: str) -> Iterator[N
 
 
 @contextmanager
-def refusals(path: Path, doing: str) -> Iterator[None]:
-    """Let what SQLite refuses inside the block leave it as a StoreError."""
+def refusals(place: Path | Callable[[], Path], doing: str) -> Iterator[None]:
+    """Let what SQLite refuses inside the block leave it as a StoreError. place: the file, or what finds it then."""
     try:
         yield
     except sqlite3.Error as error:
@@ -159,6 +160,7 @@ def refusals(path: Path, doing: str) -> Iterator[None]:
         if cause is None:
             raise
         kind, why = cause
+        path = place() if callable(place) else place
         then = restore_hint(path) if kind is StoreCorrupt else _NEXT_RUN
         raise kind(f"store {path}: {why} (SQLite: {error}) while {doing}; {then}") from error
 
