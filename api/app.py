@@ -13,7 +13,7 @@ from api.asked import Asked, Door
 from api.call import Call
 from api.fleet import Fleet
 from api.follower import Follower
-from api.problem import Problem, ProblemReason, echo, unavailable
+from api.problem import Problem, ProblemReason, echo, forbidden, unavailable
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,8 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_ONLY_READS = "this API only reads: it was given neither LOCO_CLUSTER_CA nor LOCO_TOKEN_FILE; nothing was started"
+
 SECURITY_HEADERS = (
     ("Content-Security-Policy", _POLICY),
     ("X-Content-Type-Options", "nosniff"),
@@ -35,10 +37,10 @@ SECURITY_HEADERS = (
 class Application:
     """Answer every request from the newest snapshot that `follower` has; safe for threads.
 
-    door: through which POSTs go.
+    door: through which POSTs go, None where they go nowhere.
     """
 
-    def __init__(self, follower: Follower, clock_ms: Callable[[], int], door: Door) -> None:
+    def __init__(self, follower: Follower, clock_ms: Callable[[], int], door: Door | None) -> None:
         self._follower = follower
         self._clock_ms = clock_ms
         self._door = door
@@ -70,7 +72,7 @@ class Application:
         if method not in route.methods:
             raise _not_allowed(method, route.methods)
         if route.post and method == "POST":
-            return self._asked(path, route.post, Asked(fleet, self._door, variable, environ))
+            return self._asked(path, route.post, fleet, variable, environ)
         if route.needs_store and fleet.snapshot is None:
             raise unavailable(ProblemReason.STORE_UNREADABLE, fleet.problem)
         variant = route.variant(environ.get("HTTP_ACCEPT", ""))
@@ -79,11 +81,14 @@ class Application:
             raise _not_allowed(method, route.methods)
         return self._cached(path, route.answer, call) if route.is_cached else route.answer(call)
 
-    @staticmethod
-    def _asked(path: str, post: Callable[[Asked], Answer], asked: Asked) -> Answer:
+    def _asked(
+        self, path: str, post: Callable[[Asked], Answer], fleet: Fleet, variable: str, environ: Environ
+    ) -> Answer:
         """Return the answer to a POST; one that is refused leaves a line in the log too."""
         try:
-            return post(asked)
+            if self._door is None:
+                raise forbidden(ProblemReason.ASKING_IS_OFF, _ONLY_READS)
+            return post(Asked(fleet, self._door, variable, environ))
         except Problem as problem:
             log.warning("refused", extra={"path": echo(path), "status": problem.status, "reason": problem.reason})
             raise

@@ -13,7 +13,7 @@ import msgspec
 
 from api.answer import JSON, Answer, json_answer
 from api.fleet import Fleet
-from api.problem import Problem, ProblemReason, echo, forbidden, not_found, unavailable
+from api.problem import Problem, ProblemReason, echo, not_found, unavailable
 from jobs.health.model import Instance
 
 log = logging.getLogger(__name__)
@@ -44,25 +44,6 @@ class Door(Protocol):
 
     def refresh(self, token: str) -> Made:
         """Start one look at the inventory."""
-
-
-class ClosedDoor:
-    """The door of an API that was given no way to start anything."""
-
-    def admit(self, environ: Mapping[str, Any]) -> str:  # noqa: ARG002 - the door's signature
-        """Let nobody in."""
-        raise forbidden(
-            ProblemReason.ASKING_IS_OFF,
-            "this API only reads: it was given neither LOCO_CLUSTER_CA nor LOCO_TOKEN_FILE; nothing was started",
-        )
-
-    def recover(self, token: str, instance: Instance, *, is_forced: bool) -> Made:
-        """Start nothing."""
-        raise NotImplementedError
-
-    def refresh(self, token: str) -> Made:
-        """Start nothing."""
-        raise NotImplementedError
 
 
 class Wish(msgspec.Struct, forbid_unknown_fields=True):

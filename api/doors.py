@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from api.asked import ClosedDoor, Door
+from api.asked import Door
 from api.auth import is_loopback
 from api.local import LocalDoor, keep_token
 
@@ -27,16 +27,16 @@ class Local:
     is_dry_run: bool
 
 
-def open_door(local: Local | None, *, cluster_ca: Path | None, namespace: str) -> Door:
-    """Return the door that the settings ask for; a new token is kept for the one of this machine.
+def open_door(local: Local | None, *, cluster_ca: Path | None, namespace: str) -> Door | None:
+    """Return the door that the settings ask for, None for an API that only reads.
 
-    Raises: click.UsageError (exit 2).
+    That of this machine gets a new token, which is kept in its file. Raises: click.UsageError (exit 2).
     """
     if cluster_ca and local:
         raise click.UsageError("LOCO_CLUSTER_CA and LOCO_TOKEN_FILE exclude each other; name one; nothing was started")
     if cluster_ca:
         return _cluster_door(cluster_ca, namespace or DEFAULT_NAMESPACE)
-    return _local_door(local) if local else ClosedDoor()
+    return _local_door(local) if local else None
 
 
 def _cluster_door(ca: Path, namespace: str) -> Door:
