@@ -65,7 +65,9 @@ class Recorder:
             bundle = {**redact(self._collect(attempt, look, now_ms)), "screens": screens}
             write_bundle(self._store, attempt.id, encode(bundle))
             prune(self._store, at_seconds=now_ms / 1000)
-        except (OSError, ValueError, StoreError) as error:
+        except OSError as error:
+            return f"it can't be written: {error.strerror or error}"
+        except (ValueError, StoreError) as error:
             return str(error)
         return ""
 

@@ -16,6 +16,7 @@ from jobs.holder import own_name
 from jobs.record import Outcome, Record
 from jobs.store.backup import back_up
 from jobs.store.connection import open_store, transaction
+from jobs.store.evidence import prune
 from jobs.store.retention import apply_retention
 
 
@@ -25,7 +26,8 @@ from jobs.store.retention import apply_retention
 def compact(*, store: Path, log_level: str) -> None:
     """Back the store up, check it, roll minutes up into hours, delete what is too old.
 
-    Kept: raw reports 2 h, minutes 48 h, hours, changes and closed incidents a year, runs and sent Events a week.
+    Kept: raw reports 2 h, minutes 48 h, hours, changes and closed incidents a year, runs, sent Events and evidence a
+    week.
     The copy is FILE.backup. A damaged store ends it with exit 75 before anything is deleted, and says what to restore.
 
     Example: loco-jobs compact --store loco.db
@@ -58,4 +60,8 @@ def _upkeep(connection: sqlite3.Connection, store: Path, *, at_ms: int) -> dict[
     counts = apply_retention(connection, at_ms=at_ms)
     if refusal:
         raise refusal
+    try:
+        counts["evidence"] = prune(store, at_seconds=at_ms / 1000)
+    except OSError as error:
+        raise StoreError(f"evidence beside {store} can't be pruned: {error}; the next run tries again") from error
     return {"backup_bytes": backup_bytes, **counts}

@@ -22,6 +22,7 @@ from jobs.health.rollup import HOUR_MS, MINUTE_MS, Rollup, merge
 from jobs.store import reader
 from jobs.store.backup import back_up
 from jobs.store.connection import backup_path, open_store, transaction
+from jobs.store.evidence import MAX_AGE_SECONDS, path_of, write_bundle
 from jobs.store.retention import YEAR_MS, apply_retention
 from jobs.store.rollups import add_to_minutes, put_hours
 from jobs.store.writer import TickRow, record_inventory, record_tick, start_run
@@ -283,6 +284,16 @@ def test_the_command_says_in_one_line_what_it_did(path, connection):
     assert ("run finished", "compact", "done", 2) == (said["msg"], said["command"], said["outcome"], said["minutes"])
     (run,) = reader.last_runs(connection)
     assert ("compact", "done", 1, None) == (run.command, run.outcome, run.ticks, run.instances)
+
+
+def test_the_command_takes_old_evidence_away(path, connection):
+    write_bundle(path, 1, b"{}")
+    write_bundle(path, 2, b"{}")
+    long_ago = time.time() - MAX_AGE_SECONDS - 60
+    os.utime(path_of(path, 1), (long_ago, long_ago))
+
+    assert 1 == json.loads(_compact(path).stderr)["evidence"]
+    assert ["2.json"] == [bundle.name for bundle in path_of(path, 1).parent.iterdir()]
 
 
 def test_the_command_stops_at_a_damaged_store_before_it_deletes_anything(path, connection):
