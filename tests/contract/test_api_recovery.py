@@ -1,5 +1,7 @@
 """Recovery as the API reads it from a real ledger: the budget is the ledger's, and bodies move with it only."""
 
+import subprocess
+import sys
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -197,3 +199,17 @@ def test_a_bundle_that_cant_be_told_any_more_says_why(tmp_path, body, expected):
     told = bundle(an_attempt(an_entry()), store)
 
     assert (None, True) == (told["bundle"], told["problem"].startswith(expected))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(None, "policy.toml can't be read"), ("[recovery]\nattempts = 9\n", "recovery.attempts is 9, allowed is")],
+)
+def test_a_policy_that_the_jobs_wouldnt_take_stops_the_api_too(tmp_path, text, expected):
+    if text is not None:
+        (tmp_path / "policy.toml").write_text(text)
+    command = [sys.executable, "-m", "api", "--store", tmp_path / "loco.db", "--policy", tmp_path / "policy.toml"]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+
+    assert (2, True) == (done.returncode, expected in done.stderr)
