@@ -1,1 +1,1 @@
-"""The read-only room: it serves what the store knows."""
+"""The room that people and programs meet: it serves what the store knows, and hands on what they ask for."""
