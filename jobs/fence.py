@@ -115,8 +115,10 @@ def _unable(attempt: Attempt, look: Look) -> Ending | None:
         return stood_down(Hold.NO_KEY, "the agent's report says nothing of acts")
     if actions.error:
         return stood_down(Hold.NO_KEY, f"the agent does no acts: {actions.error}")
-    why = actions.cannot.get(attempt.action)
-    return Ending(AttemptOutcome.REFUSED, f"the agent can't do it here: {why}") if why else None
+    if attempt.action in actions.can:
+        return None
+    why = actions.cannot.get(attempt.action, "it doesn't know the act")
+    return Ending(AttemptOutcome.REFUSED, f"the agent can't do it here: {why}")
 
 
 def _users(look: Look) -> str:

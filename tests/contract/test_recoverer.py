@@ -224,6 +224,13 @@ def test_an_agent_that_says_beforehand_that_it_cannot_costs_no_budget(recovery, 
     assert_no_act(recovery, AttemptOutcome.REFUSED, "the agent can't do it here: no QMP socket is configured")
 
 
+def test_an_act_that_an_older_agent_does_not_know_costs_no_budget(recovery, world):
+    world.actions = Actions(can=["reset-audio"])
+    recovery.run()
+
+    assert_no_act(recovery, AttemptOutcome.REFUSED, "the agent can't do it here: it doesn't know the act")
+
+
 def test_an_agent_without_a_key_is_not_asked(recovery, world):
     world.actions = Actions(error="acts are off: no key file is set")
     recovery.run()

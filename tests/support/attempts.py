@@ -11,7 +11,7 @@ from agent.report import Actions
 from jobs.clock import Clock
 from jobs.health.control import Stop
 from jobs.health.model import Instance, Pod
-from jobs.health.recovery import Attempt, Limits
+from jobs.health.recovery import Action, Attempt, Limits
 from jobs.means import Means, Pace, Patience
 from jobs.probe.actions import Challenge, Done
 from jobs.probe.verify import Look
@@ -45,7 +45,7 @@ class World:
     leave: object = Challenge("challenge-1", "uid-1")
     answer: object = Done(held=True, detail="the guest was reset")
     why_not_kept: str = ""
-    actions: Actions = field(default_factory=Actions)
+    actions: Actions = field(default_factory=lambda: Actions(can=[*Action]))
     on: dict[str, Callable[[], None]] = field(default_factory=dict)
     seconds: float = 1000.0
     said: list[str] = field(default_factory=list)
