@@ -4,14 +4,17 @@ import subprocess
 import sys
 
 import psutil
+from api_server import wait_for
 
 SCHEDULER = """
 import subprocess, sys
 from jobs.children import adopt_orphans, reap_orphans, stop_orphans
-from jobs.holder import is_dead, name_of
 
 def left_behind(program):
-    start = "import subprocess, sys; print(subprocess.Popen(sys.argv[1:], start_new_session=True).pid)"
+    start = (
+        "import subprocess, sys; "
+        "print(subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, start_new_session=True).pid)"
+    )
     return int(subprocess.check_output([sys.executable, "-c", start, *program], stderr=subprocess.DEVNULL))
 
 adopt_orphans()
@@ -55,12 +58,10 @@ def test_a_process_that_is_left_behind_becomes_the_schedulers_and_is_let_go_when
         orphan = psutil.Process(int(scheduler("start", "sleep", "60")))
         adopted_by = orphan.ppid()
         orphan.kill()
-        psutil.wait_procs([orphan], timeout=0.1)
-        before = orphan.status()
+        wait_for(lambda: orphan.status() == psutil.STATUS_ZOMBIE)
         scheduler("reap")
 
         assert scheduler.process.pid == adopted_by
-        assert psutil.STATUS_ZOMBIE == before
         assert not psutil.pid_exists(orphan.pid)
 
 
@@ -72,7 +73,7 @@ def test_orphans_that_live_are_asked_to_end_woken_and_at_last_killed():
         )
         stopped.suspend()
         scheduler("stop")
-        scheduler("reap")
-        _, alive = psutil.wait_procs([mild, stopped, stubborn], timeout=5)
 
-        assert [] == alive
+        wait_for(
+            lambda: scheduler("reap") and not any(one.is_running() for one in (mild, stopped, stubborn)), seconds=5
+        )
