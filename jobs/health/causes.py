@@ -30,13 +30,21 @@ def name_of(cause: Cause) -> str:
 
 
 def new_images(instances: Iterable[Instance], *, at_ms: int, seconds: float) -> frozenset[str]:
-    """Return the images that no pod has run for longer than `seconds`; where it isn't known for how long, it has."""
-    oldest_ms: dict[str, int] = {}
+    """Return the images that no pod has run for longer than `seconds`, while other pods have run for longer.
+
+    Where every pod is young nothing has changed that could be told: the fleet has only just been started. How long a
+    pod has run where that isn't known: longer.
+    """
+    newest: set[str] = set()
+    old: set[str] = set()
+    has_old_pods = False
     for pod in (instance.pod for instance in instances):
-        for image in pod.images if pod else ():
-            since_ms = pod.since_ms if pod and pod.since_ms is not None else 0
-            oldest_ms[image] = min(since_ms, oldest_ms.get(image, since_ms))
-    return frozenset(image for image, since_ms in oldest_ms.items() if at_ms - since_ms <= seconds * 1000)
+        if pod is None:
+            continue
+        is_old = pod.since_ms is None or at_ms - pod.since_ms > seconds * 1000
+        has_old_pods = has_old_pods or is_old
+        (old if is_old else newest).update(pod.images)
+    return frozenset(newest - old) if has_old_pods else frozenset()
 
 
 def causes_of(instance: Instance, images: frozenset[str]) -> tuple[Cause, ...]:

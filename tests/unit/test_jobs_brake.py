@@ -140,6 +140,14 @@ def test_a_new_image_is_a_cause_and_an_old_one_is_none():
     assert {} == watch(replace(mixed, instances={**mixed.instances, key(5): older}))
 
 
+def test_in_a_fleet_that_was_only_just_started_no_image_has_changed():
+    nodes = "abcdefghijklmnop"
+    ill = {number: an_illness() for number in range(4)}
+    everywhere = dict.fromkeys(range(len(nodes)), "emulator:2")
+
+    assert [FLEET] == list(watch(a_fleet(nodes, ill, images=everywhere)))
+
+
 def test_an_image_that_grows_old_stays_what_its_members_have_in_common():
     young = dict.fromkeys(range(3), "emulator:2")
     ill = {number: an_illness() for number in range(3)}
