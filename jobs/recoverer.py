@@ -140,7 +140,7 @@ class Recoverer:
             return None
         answer = self._means.agent.challenge(instance)
         if isinstance(answer, Silent):
-            return Ending(AttemptOutcome.REFUSED, f"the agent can't be asked: {answer.detail}")
+            return stood_down(Hold.IDENTITY_UNPROVEN, f"the agent can't be asked: {answer.detail}")
         if isinstance(answer, Refused):
             return _refused(answer)
         if attempt.uid is not None and answer.pod_uid != attempt.uid:
@@ -163,7 +163,7 @@ class Recoverer:
         if isinstance(answer, Refused):
             return _refused(answer)
         if isinstance(answer, Silent) and not answer.has_reached:
-            return Ending(AttemptOutcome.REFUSED, f"the agent can't be asked: {answer.detail}")
+            return stood_down(Hold.IDENTITY_UNPROVEN, f"the agent can't be asked: {answer.detail}")
         return answer
 
     def _delete_pod(self, attempt: Attempt) -> Done | Silent | Ending:

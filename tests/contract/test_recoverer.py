@@ -242,8 +242,8 @@ def test_an_agent_without_a_key_is_not_asked(recovery, world):
 
 REFUSALS = {
     "no master key": (Refused(0, NO_KEY, "no master key"), "stood-down", "NoKey: no master key"),
-    "a silent agent": (Silent("no answer within 5 s", has_reached=True), "refused",
-                       "the agent can't be asked: no answer within 5 s"),
+    "a silent agent": (Silent("no answer within 5 s", has_reached=True), "stood-down",
+                       "IdentityUnproven: the agent can't be asked: no answer within 5 s"),
     "an agent of before": (Refused(404, "", "the agent answered 404"), "refused", "the agent answered 404"),
     "another pod's agent": (Challenge("c", "uid-9"), "stood-down",
                             "IdentityUnproven: the agent says uid-9, the pod's uid is uid-1"),
@@ -268,8 +268,8 @@ NOES = {
     "busy": (Refused(409, "busy", "another act"), "stood-down", "AttemptRunning: another act"),
     "quota": (Refused(409, "quota-spent", "3 acts"), "stood-down", "BudgetSpent: 3 acts"),
     "acts off": (Refused(403, "acts-off", "no key"), "stood-down", "NoKey: no key"),
-    "gone": (Silent("connection refused", has_reached=False), "refused",
-             "the agent can't be asked: connection refused"),
+    "gone": (Silent("connection refused", has_reached=False), "stood-down",
+             "IdentityUnproven: the agent can't be asked: connection refused"),
 }  # fmt: skip
 
 
