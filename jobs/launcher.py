@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from math import inf
 from typing import TypeVar
 
+from jobs.adoption import is_strange, newest_of, orders_of, take_over
 from jobs.clock import Clock
+from jobs.endings import ending_of
 from jobs.errors import ClusterError
 from jobs.health.model import InstanceKey
 from jobs.health.recovery import Action, Attempt, AttemptOutcome, AttemptState, Limits, Order, Origin, Plan
-from jobs.recoveryjobs import JobState, Look, RecoveryJobs, Seen
+from jobs.recoveryjobs import JobState, Look, RecoveryJobs
 from jobs.store import ledger, plans
 from jobs.store.connection import reading
 from jobs.store.lease import read_lease
 from jobs.store.ledger import Ending, Moment
 from jobs.store.reader import inventory
-from jobs.template import instance_of_job
 from jobs.window import Observed
 
 logger = logging.getLogger(__name__)
@@ -46,9 +47,6 @@ _LOOK_SECONDS = 5.0
 
 # chosen: no call is begun later in a round, so that it ends before the 20 s after which it is taken to hang.
 _ROUND_SECONDS = 2.0
-
-# manifests/recover-cronjob.yaml: activeDeadlineSeconds, and a minute for a pod to end in.
-JOB_MS = 360_000
 
 _Answer = TypeVar("_Answer")
 
@@ -133,23 +131,20 @@ class Launcher:
             step(connection, now, witnessed_ms)
 
     def _compare(self, found: _Found) -> Iterator[_Step]:
-        """Take over what an earlier store did, or find that this one is an older state of itself."""
+        """Take over what another store did, or find that this one is an older state of itself."""
         seen = self._try(self._jobs.seen)
-        if seen is None:
+        orders = None if seen is None else orders_of(seen, found.public_ids)
+        if seen is None or orders is None:
             self._wake(_LOOK_SECONDS)
+            if seen is not None:
+                self._problems.append("nothing acts before the inventory tells which instances earlier Jobs were for")
             return
-        keys = {public_id: key for key, public_id in found.public_ids.items()}
-        orders = [(one, order) for one in seen if (order := _resolved(one, keys))]
-        if len(orders) < len(seen) and not keys:
-            self._wake(_LOOK_SECONDS)
-            self._problems.append("nothing acts before the inventory tells which instances earlier Jobs were for")
-            return
-        newest_id = max((one.attempt_id for one in seen if one.store == found.store), default=0)
+        newest_id = newest_of(seen, found.store)
         self._is_compared = found.is_adopted and newest_id <= found.newest_id
         if not self._is_compared:
             self._wake(0)
-        if not self._is_compared or any(_is_strange(one, found.store) for one in seen):
-            yield partial(_adopt, orders, newest_id)
+        if not self._is_compared or any(is_strange(one, found.store) for one in seen):
+            yield partial(take_over, orders, newest_id)
 
     def _create_jobs(self, found: _Found) -> Iterator[_Step]:
         """Make the Jobs that attempts wait for; one that has waited too long gets none."""
@@ -237,22 +232,6 @@ class Launcher:
         self._problem = problem
 
 
-def ending_of(attempt: Attempt, look: Look, witnessed_ms: int) -> Ending | None:
-    """Return how an attempt ends whose runner won't write it any more, None while it may.
-
-    Ending is a fence: the ledger lets nobody begin the act of an attempt that has ended, and takes no end from here
-    before the last moment at which a begun act can reach its instance.
-    """
-    may_run_on = look.state is JobState.ACTIVE or (look.state is JobState.GONE and attempt.acted_ms is not None)
-    if may_run_on and witnessed_ms - attempt.booked_ms < JOB_MS:
-        return None
-    why = {JobState.FINISHED: "its Job has ended", JobState.GONE: "its Job isn't there any more"}.get(
-        look.state, f"nothing was heard of it for {JOB_MS // 1000} s"
-    )
-    act = "no act was begun" if attempt.acted_ms is None else "what its act did wasn't seen"
-    return Ending(AttemptOutcome.UNKNOWN, f"{why}{look.detail and f' ({look.detail})'}, {act}")
-
-
 def _needs_job(attempt: Attempt) -> bool:
     """Tell whether a Job is to be made for it; what a person asked for runs in the Job that asked."""
     return attempt.state is AttemptState.PLANNED and attempt.job is None and attempt.origin is Origin.POLICY
@@ -308,30 +287,3 @@ def _note_look(attempt_id: int, look: Look, connection: sqlite3.Connection, now:
     ending = attempt and ending_of(attempt, look, witnessed_ms)
     if ending:
         ledger.end(connection, attempt_id, ending, now=now)
-
-
-def _adopt(
-    orders: list[tuple[Seen, Order]], newest_id: int, connection: sqlite3.Connection, now: Moment, _: int
-) -> None:
-    """Take over what isn't in the ledger, after giving it a new name where its own Jobs know more than it does.
-
-    A store that knows all of its own may still be an old state: another was made of a copy of it, acted and was lost.
-    """
-    store = ledger.store_name(connection)
-    if newest_id > ledger.newest_id(connection):
-        ledger.disown(connection)
-    is_new = not ledger.is_adopted(connection)
-    ledger.adopt(connection, [(order, one.job) for one, order in orders if is_new or _is_strange(one, store)], now=now)
-
-
-def _is_strange(seen: Seen, store: str) -> bool:
-    """Tell whether a Job is of an attempt that another store booked."""
-    return seen.store not in ("", store)
-
-
-def _resolved(seen: Seen, keys: Mapping[str, InstanceKey]) -> Order | None:
-    """Return the order with its instance's key, None for an instance that the inventory doesn't know."""
-    if seen.order.key:
-        return seen.order
-    public_id = instance_of_job(seen.public_id, keys)
-    return None if public_id is None else replace(seen.order, key=keys[public_id])

@@ -1,0 +1,26 @@
+"""How an attempt ends whose runner won't say it; pure."""
+
+from __future__ import annotations
+
+from jobs.health.recovery import Attempt, AttemptOutcome
+from jobs.recoveryjobs import JobState, Look
+from jobs.store.ledger import Ending
+
+# manifests/recover-cronjob.yaml: activeDeadlineSeconds, and a minute for a pod to end in.
+JOB_MS = 360_000
+
+
+def ending_of(attempt: Attempt, look: Look, witnessed_ms: int) -> Ending | None:
+    """Return how an attempt ends whose runner won't write it any more, None while it may.
+
+    Ending is a fence: the ledger lets nobody begin the act of an attempt that has ended, and takes no end from here
+    before the last moment at which a begun act can reach its instance.
+    """
+    may_run_on = look.state is JobState.ACTIVE or (look.state is JobState.GONE and attempt.acted_ms is not None)
+    if may_run_on and witnessed_ms - attempt.booked_ms < JOB_MS:
+        return None
+    why = {JobState.FINISHED: "its Job has ended", JobState.GONE: "its Job isn't there any more"}.get(
+        look.state, f"nothing was heard of it for {JOB_MS // 1000} s"
+    )
+    act = "no act was begun" if attempt.acted_ms is None else "what its act did wasn't seen"
+    return Ending(AttemptOutcome.UNKNOWN, f"{why}{look.detail and f' ({look.detail})'}, {act}")
