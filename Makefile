@@ -16,7 +16,7 @@ help: ## list the targets
 setup: ## virtual environment, packages, and as root the Debian packages
 	@scripts/setup
 
-demo: setup ## three real instances, watched, at http://127.0.0.1:3000 (DETACH=1, DEMO_PORT, DEMO_INSTANCES)
+demo: setup ## three real instances, watched and healed, at http://127.0.0.1:3000 (DETACH=1, DEMO_PORT, DEMO_INSTANCES)
 	@scripts/demo start
 
 demo-stop: ## end the demo; exits 0 also when nothing runs
