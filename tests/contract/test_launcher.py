@@ -153,14 +153,17 @@ def test_a_reply_that_is_lost_is_made_up_for_by_reading(fleet, objects, dispatch
     assert (AttemptState.PLANNED, jobs_of(objects)[0]["metadata"]["name"]) == (only(fleet).state, only(fleet).job)
 
 
-def test_a_job_that_can_never_be_made_is_given_up_after_a_minute_and_a_few_tries(fleet, objects, dispatch):
+@pytest.mark.parametrize(("status", "said"), [(500, "etcd is away"), (422, "Job is invalid")])
+def test_a_job_that_can_never_be_made_is_given_up_after_a_minute_and_a_few_tries(
+    fleet, objects, dispatch, status, said
+):
     dispatch.go()
-    objects.refusals[f"POST {JOBS}"] = (500, "etcd is away")
+    objects.refusals[f"POST {JOBS}"] = (status, said)
     problems = {dispatch.go() for _ in range(CREATE_MS // 1000 + 15)}
     attempt = only(fleet)
 
     assert AttemptOutcome.NOT_CREATED is attempt.outcome
-    assert f"it had no Job after 60 s: POST {JOBS} answered 500: etcd is away" == attempt.detail
+    assert f"it had no Job after 60 s: POST {JOBS} answered {status}: {said}" == attempt.detail
     assert objects.asked.count(("POST", JOBS)) <= 8
     assert 1 == len(problems - {None})
 
