@@ -16,10 +16,17 @@ from collecting import Rounds, an_instance
 from decoys import Decoy, wait_for
 from servers import http, serving
 
+from agent.actions.gate import CHALLENGE_SECONDS
 from agent.report import Actions, Clients, Sessions, encode
+from jobs.assembly import Place, means_for
 from jobs.clock import Clock
 from jobs.commands.keys import write_files
+from jobs.health.policy import Policy
 from jobs.health.recovery import Action, Attempt, AttemptOutcome, AttemptState, Limits, Order
+from jobs.health.situation import Leave
+from jobs.means import Pace, Patience
+from jobs.planner import Recovery
+from jobs.recoverer import Recoverer
 from jobs.store import ledger
 from jobs.store.connection import open_store, reading, transaction
 from jobs.store.evidence import read_bundle
@@ -360,19 +367,31 @@ def test_a_key_of_another_master_opens_nothing_and_the_guest_stays_as_it_is(stor
     assert decoy.peak() < 0.01
 
 
+class Sleeper:
+    """An agent to whom a run that slept for longer than a challenge lasts sends its act."""
+
+    def __init__(self, agent):
+        self.challenge = agent.challenge
+        self._act = agent.act
+
+    def act(self, *order):
+        """Sleep, then send it."""
+        time.sleep(CHALLENGE_SECONDS + 1)
+        return self._act(*order)
+
+
 @pytest.mark.decoy
 @pytest.mark.soak
 def test_a_run_that_sleeps_between_its_fence_and_its_act_finds_its_challenge_expired(store, decoy, sick):
-    attempt_id = store.book(sick("mute", "AudioMuted"), Action.RESET_AUDIO, "AudioMuted")
-    words = ("--attempt", attempt_id, "--job-name", store.job(attempt_id, "recovered"), *store.master)
-    # The ledger's lock is held while it wants to begin its act, so it stops right there.
-    with subprocess.Popen(store.command(*words), stdout=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: store.row(attempt_id).has_evidence, 20)
-        process.send_signal(signal.SIGSTOP)
-        time.sleep(40)
-        process.send_signal(signal.SIGCONT)
-        said = json.loads(process.communicate(timeout=60)[0])
+    instance = sick("mute", "AudioMuted")
+    attempt_id = store.book(instance, Action.RESET_AUDIO, "AudioMuted")
+    place = Place(store=store.path, recovery=Recovery(Leave(Policy())), master=store.master[1])
+    with means_for(place, store.connection, instance, clock=Clock()) as means:
+        slept = replace(means, agent=Sleeper(means.agent))
+        pace = Pace(clock=Clock(), sleep=time.sleep)
+        result = Recoverer(store.connection, slept, Patience(), pace).run(attempt_id, "runner")
 
-    assert "stood-down" == said["outcome"]
-    assert "older than 30 s" in said["detail"]
+    assert AttemptOutcome.STOOD_DOWN is result.outcome
+    assert "CoolDown: the agent answered 401: the challenge is older than 30 s" == result.detail
+    assert store.row(attempt_id).acted_ms is not None
     assert decoy.peak() < 0.01
