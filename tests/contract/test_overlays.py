@@ -24,7 +24,7 @@ from kustomizations import (
 
 GOLDEN = ROOT / "tests/fixtures/golden"
 OUT = ("collect", "kubernetes")  # the two policies that let something out
-DEPLOYMENT_GUIDE = ROOT / "docs/kubernetes.md"
+GUIDE = (ROOT / "docs/kubernetes.md").read_text()
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
@@ -76,7 +76,7 @@ def test_components_give_the_same_in_any_order(tmp_path_factory):
 
 @pytest.mark.parametrize("kind", ["overlays", "components"])
 def test_every_overlay_and_component_has_its_row_in_the_docs(kind):
-    rows = set(re.findall(r"^\| `([a-z-]+)` \|", DEPLOYMENT_GUIDE.read_text(), re.MULTILINE))
+    rows = set(re.findall(r"^\| `([a-z-]+)` \|", GUIDE, re.MULTILINE))
 
     assert {path.name for path in (ROOT / "kustomize" / kind).iterdir()} <= rows
 
@@ -150,6 +150,24 @@ def test_the_docs_overlay_mounts_an_inventory(tmp_path):
     assert "/etc/loco/inventory/instances.json" == variable
 
 
+def test_the_docs_overlay_brings_a_policy_of_its_own(tmp_path):
+    items = from_docs(tmp_path, "own", "own/kustomization.yaml")
+
+    assert {"policy.toml": "stale_ticks = 4\n"} == find(items, "ConfigMap loco-health/loco-policy")["data"]
+
+
+def test_the_docs_give_an_agent_its_key_as_the_decoys_have_it():
+    ours = find(rendered(ROOT / "kustomize/overlays/dev"), "StatefulSet loco/loco-emulator")["spec"]["template"]["spec"]
+    shown = yaml.safe_load(re.search(r"^```yaml\n(# In the pod template .*?)^```", GUIDE, re.DOTALL | re.MULTILINE)[1])
+    (volume,) = shown["volumes"]
+
+    # A fleet doesn't wait for a key, a decoy does.
+    assert volume["secret"].pop("optional")
+    assert volume in ours["volumes"]
+    for name in ("env", "volumeMounts"):
+        assert [one for one in shown[name] if one not in ours["initContainers"][0][name]] == []
+
+
 def selected_components(policy: dict) -> list[str]:
     """Return the components that a network policy is about."""
     (values,) = (
@@ -173,9 +191,7 @@ def settings_name(items: list[dict]) -> str:
 
 def documented(path: str) -> str:
     """Return the block of docs/kubernetes.md that says it is this file of kustomize/overlays/."""
-    return re.search(
-        rf"^```yaml\n# kustomize/overlays/{path}\n(.*?)^```", DEPLOYMENT_GUIDE.read_text(), re.DOTALL | re.MULTILINE
-    )[1]
+    return re.search(rf"^```yaml\n# kustomize/overlays/{path}\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)[1]
 
 
 def from_docs(scratch, name: str, *paths: str) -> list[dict]:
@@ -188,4 +204,5 @@ def from_docs(scratch, name: str, *paths: str) -> list[dict]:
         (overlays / path).write_text(documented(path))
     (overlays / name / "site.yaml").write_text((overlays / "prod/site.yaml").read_text())
     (overlays / name / "instances.json").write_text("[]")
+    (overlays / name / "policy.toml").write_text("stale_ticks = 4\n")
     return rendered(overlays / name)

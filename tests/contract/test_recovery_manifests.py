@@ -22,6 +22,7 @@ from kustomizations import (
 )
 
 from jobs import template
+from jobs.cluster import annotations
 from jobs.health import control
 from jobs.health.policy import Policy
 from jobs.health.policyfile import parse_policy
@@ -114,8 +115,14 @@ def test_the_switches_are_mounted_where_plans_are_made_or_told_and_may_be_missin
         assert volume["configMap"]["optional"]
 
 
-def test_the_docs_switch_off_by_the_key_that_is_read():
-    assert f"--from-literal={control.RECOVERY}=off" in (ROOT / "docs/kubernetes.md").read_text()
+def test_the_docs_switch_by_the_keys_and_annotations_that_are_read():
+    guide = (ROOT / "docs/kubernetes.md").read_text()
+
+    assert f"--from-literal={control.RECOVERY}=off" in guide
+    for name in (control.PAUSE_UNTIL, control.PAUSE_REASON):
+        assert f'"{name}":' in guide
+    for name in (annotations.RECOVERY, annotations.MAINTENANCE):
+        assert f"{name}=" in guide
 
 
 def test_staging_only_says_what_it_would_do_and_the_others_do_it(overlays):
