@@ -75,6 +75,15 @@ def test_every_option_has_help(words):
     assert [] == [p.name for p in COMMANDS[words].params if isinstance(p, click.Option) and not p.help]
 
 
+def test_every_test_that_a_page_names_is_there():
+    named = {
+        test for page in ROOT.glob("docs/**/*.md") for test in re.findall(r"`(tests/[\w/]+\.py)`", page.read_text())
+    }
+
+    assert "tests/cluster/test_admission.py" in named
+    assert [] == sorted(test for test in named if not (ROOT / test).exists())
+
+
 @pytest.mark.parametrize(
     "path", sorted(p.relative_to(ROOT).as_posix() for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 )
