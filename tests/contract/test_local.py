@@ -85,6 +85,30 @@ def test_all_commands_tick_at_once_and_collect_again_when_the_inventory_is_there
         assert seconds < 10
 
 
+def test_keys_and_switches_stand_beside_the_store(tmp_path, monkeypatch):
+    for name in ("LOCO_CONTROL", "LOCO_MASTER_KEY_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "instances.json").write_text(json.dumps([{"id": "a", "healthUrl": "http://127.0.0.1:1"}]))
+    with local(tmp_path) as running:
+        wait_until(lambda: {"a.key", "master"} <= {path.name for path in tmp_path.glob("keys/*")})
+        wait_until(lambda: running.rows("SELECT 1 FROM ledger WHERE adopted_at_ms IS NOT NULL"))
+        (dispatch,) = running.children("dispatch")
+        settings = dispatch.environ()
+
+        assert (tmp_path / "control").is_dir()
+        assert str(tmp_path / "control") == settings["LOCO_CONTROL"]
+        assert str(tmp_path / "keys" / "master") == settings["LOCO_MASTER_KEY_FILE"]
+
+
+def test_keys_that_are_the_users_are_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCO_MASTER_KEY_FILE", str(tmp_path / "elsewhere"))
+    with local(tmp_path) as running:
+        wait_until(lambda: running.ticks("collect"))
+
+        assert [] == running.children("keys")
+        assert not (tmp_path / "keys").exists()
+
+
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
 def test_a_run_that_is_killed_ended_or_stopped_is_replaced_within_a_second(tmp_path, end):
     with local(tmp_path) as running:
