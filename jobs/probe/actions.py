@@ -5,19 +5,18 @@ Only the act is signed. Nothing is asked twice here: whether an act whose answer
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit
 
 import msgspec
 import requests
 
 from agent.signing import Signable, authorization, sign
-from jobs.health.addresses import refusal_of_literal
 from jobs.health.model import Instance
+from jobs.probe.dialling import NotDialled, dialled
 
 # architecture section 4
 CONNECT_SECONDS = 2.0
@@ -197,10 +196,10 @@ class AgentCalls:
     ) -> _Answer | Silent:
         """Return one whole answer of any status, read within `seconds` and `max_bytes`."""
         ends_at = time.monotonic() + seconds
-        place = _dialled(_url(instance, path))
-        if isinstance(place, Silent):
-            return place
-        url, host = place
+        try:
+            url, host = dialled(_url(instance, path))
+        except NotDialled as error:
+            return Silent(str(error), has_reached=False)
         has_reached = False
         try:
             with self._session.request(
@@ -257,29 +256,6 @@ def _refused(answer: _Answer) -> Refused:
 
 def _url(instance: Instance, path: str) -> str:
     return urljoin(instance.health_url, path)
-
-
-def _dialled(url: str) -> tuple[str, str] | Silent:
-    """Return the URL with an address that may be dialled in place of its host, and the host for its header.
-
-    Names are looked up here and nowhere else, so that a second answer can't lead elsewhere. Under TLS the name stays:
-    there the certificate says who answers.
-    """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        return Silent(f"{host or url}: {error.strerror or error}", has_reached=False)
-    addresses = [str(one[4][0]) for one in found]
-    refusal = next((said for said in map(refusal_of_literal, addresses) if said), "")
-    if refusal:
-        return Silent(refusal, has_reached=False)
-    if parts.scheme == "https":
-        return url, parts.netloc
-    address = f"[{addresses[0]}]" if ":" in addresses[0] else addresses[0]
-    return urlunsplit(parts._replace(netloc=f"{address}:{port}")), parts.netloc
 
 
 def _clause(text: str) -> str:

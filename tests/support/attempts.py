@@ -11,7 +11,7 @@ from agent.report import Actions
 from jobs.clock import Clock
 from jobs.health.control import Stop
 from jobs.health.model import Instance, Pod
-from jobs.health.recovery import Action, Attempt, Limits
+from jobs.health.recovery import Action, Attempt, AttemptOutcome, AttemptState, Limits
 from jobs.means import Means, Pace, Patience
 from jobs.probe.actions import Challenge, Done
 from jobs.probe.verify import Look
@@ -157,3 +157,17 @@ def deleting(instance: Instance) -> Instance:
     """Return the instance while its pod is being ended."""
     assert instance.pod is not None
     return replace(instance, pod=replace(instance.pod, reason="Terminating"))
+
+
+def ended(recovery: Recovery) -> tuple[AttemptOutcome | None, str]:
+    """Return outcome and detail of the ledger's row."""
+    row = recovery.row
+    assert AttemptState.ENDED is row.state
+    return row.outcome, row.detail
+
+
+def assert_no_act(recovery: Recovery, outcome: AttemptOutcome, detail: str) -> None:
+    """Assert that nothing was done, that the ledger says so, and that it cost no budget."""
+    assert (outcome, detail) == ended(recovery)
+    assert [] == recovery.world.acts
+    assert recovery.row.acted_ms is None
