@@ -6,8 +6,6 @@ instance opens no other. The agent hands out a challenge, so no clock of the sen
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,8 +28,7 @@ def derive_key(master: bytes, namespace: str, pod: str) -> bytes:
 
 def hkdf(secret: bytes, *, salt: bytes, info: bytes) -> bytes:
     """Return the first block, 32 bytes, of HKDF with SHA-256. Source: RFC 5869, sections 2.2 and 2.3."""
-    extracted = hmac.digest(salt, secret, "sha256")
-    return hmac.digest(extracted, info + b"\x01", "sha256")
+    return mac(mac(salt, secret), info + b"\x01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +44,30 @@ class Signable:
 
 def sign(key: bytes, request: Signable) -> str:
     """Return the signature of one request as 64 hexadecimal digits."""
+    import hashlib  # noqa: PLC0415 - see mac
+
     digest = hashlib.sha256(request.body).hexdigest()
     lines = (SCHEME, request.challenge, request.method, request.path, digest, request.pod_uid)
-    return hmac.digest(key, "\n".join(lines).encode(), "sha256").hex()
+    return mac(key, "\n".join(lines).encode()).hex()
 
 
 def is_signed(keys: Iterable[bytes], signature: str, request: Signable) -> bool:
     """Tell whether one of the keys made the signature; a second key is the one before a rotation."""
-    return any(hmac.compare_digest(sign(key, request).encode(), signature.encode()) for key in keys)
+    return any(is_same(sign(key, request), signature) for key in keys)
+
+
+def mac(key: bytes, message: bytes) -> bytes:
+    """Return HMAC-SHA256 of a message (RFC 2104)."""
+    import hmac  # noqa: PLC0415 - OpenSSL is 3.6 MiB that an agent whom nobody asks need not pay
+
+    return hmac.digest(key, message, "sha256")
+
+
+def is_same(one: str, other: str) -> bool:
+    """Compare two texts in a time that tells nothing about where they differ."""
+    import hmac  # noqa: PLC0415 - see mac
+
+    return hmac.compare_digest(one.encode(), other.encode())
 
 
 def authorization(challenge: str, signature: str) -> str:

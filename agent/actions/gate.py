@@ -6,14 +6,14 @@ Only one that came back rightly signed is remembered, until it would have expire
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from agent.signing import is_same, mac
 
 # architecture section 6.
 CHALLENGE_SECONDS = 30
@@ -67,8 +67,8 @@ class Challenges:
 
     def check(self, challenge: str) -> None:
         """Pass a challenge that is ours, young enough and unused. Raises: NotAccepted."""
-        claim, _, mac = challenge.rpartition(".")
-        if not hmac.compare_digest(self._mac(claim).encode(), mac.encode()):
+        claim, _, proof = challenge.rpartition(".")
+        if not is_same(self._mac(claim), proof):
             raise NotAccepted("challenge-unknown", "the challenge isn't of this agent process")
         if self._clock() >= _expiry(claim):
             raise NotAccepted("challenge-expired", f"the challenge is older than {CHALLENGE_SECONDS} s")
@@ -85,7 +85,7 @@ class Challenges:
             self._used[challenge] = _expiry(challenge.rpartition(".")[0])
 
     def _mac(self, claim: str) -> str:
-        return hmac.digest(self._secret, claim.encode(), hashlib.sha256).hex()[:32]
+        return mac(self._secret, claim.encode()).hex()[:32]
 
 
 class Turnstile:
