@@ -62,9 +62,9 @@ def keeping(tmp_path):
         fleet.picture("instance-0", b"\x89PNG\r\n\x1a\nbefore")
         calls = opened.enter_context(closing(AgentCalls()))
 
-        def keep(serve, *, pod=None, known=None, report=None):
+        def keep(serve, *, pod=None, known=None, report=None, late_ms=0):
             server = opened.enter_context(serving(serve))
-            recorder = Recorder(fleet.connection, store, calls, pod=lambda: pod, wall_ms=lambda: NOW_MS)
+            recorder = Recorder(fleet.connection, store, calls, pod=lambda: pod, wall_ms=lambda: NOW_MS + late_ms)
             attempt = replace(an_attempt(tmp_path), id=7)
             found = replace(known or instance, key=instance.key, health_url=server.url)
             look = Look(1.0, found, an_assessment("ScreenFrozen"), report or a_report())
@@ -100,6 +100,19 @@ def test_the_signals_are_those_of_the_last_ten_minutes(keeping):
     assert SIGNALS_MS // TICK_MS == len(signals)
     assert list(range(41, 81)) == [one["tick"] for one in signals]
     assert {"healthy"} == {one["verdict"] for one in signals}
+
+
+def test_ticks_that_a_collector_left_longer_ago_are_no_signals(keeping):
+    signals = keeping(Agent().serve, late_ms=5 * 60_000)["signals"]
+
+    assert list(range(60, 81)) == [one["tick"] for one in signals]
+
+
+def test_each_bundle_makes_room_for_itself(keeping, tmp_path):
+    a_bundle(tmp_path / "loco.db", 1, age_seconds=MAX_AGE_SECONDS + 10)
+    keeping(Agent().serve)
+
+    assert [7] == kept(tmp_path / "loco.db")
 
 
 def test_what_was_not_to_be_had_says_why(keeping):
