@@ -25,7 +25,8 @@ from jobs.store.ledger import Ending
 
 logger = logging.getLogger(__name__)
 
-_HELPED = frozenset({AttemptOutcome.HEALED, AttemptOutcome.SUPERSEDED, AttemptOutcome.STOOD_DOWN})
+# Nothing went wrong: it helped, or nothing was to be done.
+_FINE = frozenset({AttemptOutcome.HEALED, AttemptOutcome.SUPERSEDED, AttemptOutcome.STOOD_DOWN})
 
 # What an agent says of now and not of here, see agent.actions.door.
 _NOT_NOW = {
@@ -56,7 +57,7 @@ class Result:
         """Return 0 for healed, superseded and stood down, 75 where the cluster couldn't be asked, else 1."""
         if self.is_unusable:
             return ClusterError.exit_code
-        return 0 if self.outcome in _HELPED else 1
+        return 0 if self.outcome in _FINE else 1
 
 
 class Recoverer:
@@ -99,6 +100,8 @@ class Recoverer:
             now = self._clock.moment()
             is_ours = ledger.end(self._connection, attempt.id, ending, now=now, runner=runner)
             ask_tick(self._connection, "collect", runner, now.wall_ms)
+        told = {"attempt": attempt.id, "instance": attempt.key, "action": attempt.action.value}
+        logger.info("attempt ended", extra={**told, "outcome": ending.outcome.value, "detail": ending.detail})
         detail = ending.detail if is_ours else f"{ending.detail}; the ledger had ended the attempt before"
         return Result(ending.outcome, detail, attempt, self._is_unusable)
 
