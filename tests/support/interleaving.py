@@ -38,6 +38,11 @@ class Chaos:
     overtake: float = 0.0
     slow: float = 0.0
 
+    @property
+    def anything(self) -> float:
+        """Return how likely it is that something comes between at all."""
+        return self.kill + max(self.slow, self.pause + self.overtake)
+
 
 class Actor:
     """One process. is_frozen: it is on a node that no kill reaches."""
@@ -56,19 +61,18 @@ class Actor:
 class Worker:
     """A thread that lives actors, one after the other; starting one for each would cost more than what they do."""
 
-    def __init__(self, live: Callable[[Actor], None]) -> None:
+    def __init__(self, scheduler: Scheduler) -> None:
         self.actor: Actor | None = None
         self.go = threading.Lock()
         self.go.acquire()
-        self._live = live
+        self._scheduler = scheduler
         threading.Thread(target=self._work, daemon=True).start()
 
     def _work(self) -> None:
-        while True:
-            self.go.acquire()
-            if self.actor is None:
-                return
-            self._live(self.actor)
+        self.go.acquire()
+        while self.actor is not None:
+            self._scheduler.live(self.actor)
+            self._scheduler.leave(self)
 
 
 class Connection(sqlite3.Connection):
@@ -105,6 +109,8 @@ class Scheduler:
         self._back = threading.Lock()
         self._back.acquire()
         self._idle: list[Worker] = []
+        self._until_ms = -1
+        self._error: BaseException | None = None
         self._pool: dict[str, list[Connection]] = {}
 
     def tell(self, what: str) -> None:
@@ -130,22 +136,22 @@ class Scheduler:
 
     def run(self, until_ms: int) -> None:
         """Let the actors run until then. Raises: what an actor raised."""
-        while self._waiting and self._waiting[0][0] <= until_ms:
-            at_ms, _, one = heapq.heappop(self._waiting)
-            self.now_ms = max(self.now_ms, at_ms)
-            if isinstance(one, Actor):
-                self._resume(one)
-            else:
-                one()
+        self._until_ms = until_ms
+        self._hand_to(self._pick())
+        self._back.acquire()
+        if self._error is not None:
+            raise self._error
         self.now_ms = max(self.now_ms, until_ms)
 
     def stop(self) -> None:
         """End everything that is left, threads and connections too."""
+        self._until_ms = -1
         while self._waiting:
             _, _, one = heapq.heappop(self._waiting)
-            if isinstance(one, Actor):
+            if isinstance(one, Actor) and one.worker is not None:
                 one.is_dead = True
-                self._resume(one)
+                self._hand_to(one)
+                self._back.acquire()
         for worker in self._idle:
             worker.actor = None
             worker.go.release()
@@ -160,8 +166,12 @@ class Scheduler:
         """Let others run for so long; called by an actor."""
         actor = self._running()
         heapq.heappush(self._waiting, (self.now_ms + ms, next(self._numbers), actor))
-        self._back.release()
-        actor.worker.go.acquire()
+        successor = self._pick()
+        if successor is actor:
+            self.current = actor
+        else:
+            self._hand_to(successor)
+            actor.worker.go.acquire()
         if actor.is_dead:
             raise Killed
 
@@ -170,8 +180,13 @@ class Scheduler:
         actor = self._running()
         if actor.is_dead:
             raise Killed
-        self.tell(what)
+        if self.story is not None:
+            self.tell(what)
         roll = self.chance.random()
+        if roll < self.chaos.anything:
+            self._strike(actor, roll, longest_pause_ms)
+
+    def _strike(self, actor: Actor, roll: float, longest_pause_ms: int) -> None:
         if roll < self.chaos.kill:
             self.tell("KILLED")
             actor.is_dead = True
@@ -196,7 +211,7 @@ class Scheduler:
         return actor.connection
 
     def _open(self, path: str) -> Connection:
-        connection = sqlite3.connect(path, isolation_level=None, factory=Connection, check_same_thread=False)
+        connection = sqlite3.connect(path, uri=True, isolation_level=None, factory=Connection, check_same_thread=False)
         connection.scheduler = self
         connection.path = path
         connection.listed = SimpleNamespace(fetchone=lambda: (0, "main", path))
@@ -205,38 +220,58 @@ class Scheduler:
         return connection
 
     def _running(self) -> Actor:
-        if self.current is None:
-            raise AssertionError("only an actor waits")
+        assert self.current is not None, "only an actor waits"
         return self.current
 
-    def _resume(self, actor: Actor) -> None:
-        if actor.worker is None:
-            if actor.is_dead:
-                actor.has_ended = True
-                return
-            actor.worker = self._idle.pop() if self._idle else Worker(self._live)
-            actor.worker.actor = actor
-        worker = actor.worker
-        self.current = actor
-        worker.go.release()
-        self._back.acquire()
-        self.current = None
-        if actor.has_ended:
-            self._idle.append(worker)
-        if actor.error is not None:
-            raise actor.error
+    def _pick(self) -> Actor | None:
+        """Return who runs next, after what only concerns the world; None when the time is over, or on an error."""
+        while self._waiting and self._waiting[0][0] <= self._until_ms and self._error is None:
+            at_ms, _, one = heapq.heappop(self._waiting)
+            self.now_ms = max(self.now_ms, at_ms)
+            self.current = None
+            if not isinstance(one, Actor):
+                try:
+                    one()
+                except Exception as error:  # noqa: BLE001 - raised where the schedule was started
+                    self._error = error
+            elif one.is_dead and one.worker is None:
+                one.has_ended = True
+            else:
+                return one
+        return None
 
-    def _live(self, actor: Actor) -> None:
+    def _hand_to(self, actor: Actor | None) -> None:
+        """Let another run in place of who runs now; None: whoever started the schedule."""
+        self.current = actor
+        if actor is None:
+            self._back.release()
+            return
+        if actor.worker is None:
+            actor.worker = self._idle.pop() if self._idle else Worker(self)
+            actor.worker.actor = actor
+        actor.worker.go.release()
+
+    def live(self, actor: Actor) -> None:
+        """Be the actor until it ends; called by its worker."""
         try:
             actor.body()
         except Killed:
             pass
-        except BaseException as error:  # noqa: BLE001 - handed to the scheduler
-            actor.error = error
+        except BaseException as error:  # noqa: BLE001 - raised where the schedule was started
+            self._error = error
         connection = actor.connection
         if connection is not None:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             self._pool[connection.path].append(connection)
         actor.has_ended = True
-        self._back.release()
+
+    def leave(self, worker: Worker) -> None:
+        """Hand on after an actor's end, and wait for the next one; called by a worker."""
+        successor = self._pick()
+        if successor is not None and successor.worker is None:
+            successor.worker, worker.actor, self.current = worker, successor, successor
+            return
+        self._idle.append(worker)
+        self._hand_to(successor)
+        worker.go.acquire()

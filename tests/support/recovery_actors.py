@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from math import inf
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -60,6 +60,8 @@ class Actors:
         self.dispatchers: list[Actor] = []
         self.collector: Actor | None = None
         self.incidents = 0
+        self.snapshot = sqlite3.connect(":memory:", check_same_thread=False)
+        self.backup: Path | None = None
         self.launcher_of: Any = Launcher
         self.recoverer_of: Any = Recoverer
         world.start_pods = self.start_pods
@@ -142,7 +144,7 @@ class Actors:
         """Return for how long hardly anything would move: rounds that find nothing are left out."""
         until_tick = max(self.scheduler.wakes_at(self.collector) - self.scheduler.now_ms, 0) + 200
         has_open = launcher._wake_at < inf
-        return min(until_tick, self.chance.choice((8000, 60_000)) if has_open else 5 * MINUTE_MS)
+        return min(until_tick, self.chance.choice((15_000, 70_000)) if has_open else 5 * MINUTE_MS)
 
     # Recovery pods
 
@@ -240,7 +242,7 @@ class Actors:
 
     def open(self) -> Connection:
         """Open the store of now."""
-        return self.scheduler.connect(str(self.world.path()))
+        return self.scheduler.connect(self.world.path())
 
     def start(self, dispatchers: int) -> None:
         """Start what CronJobs start."""
@@ -268,30 +270,29 @@ class Actors:
             self.world.serial += 1
             self.world.restart_agent(pod)
 
-    def lose_store(self, template: str) -> None:
+    def lose_store(self, template: sqlite3.Connection) -> None:
         """Have the store be gone and a new one made; who has the old one open still writes there."""
-        self.world.generation += 1
-        shutil.copyfile(template, self.world.path())
-        with closing(sqlite3.connect(self.world.path())) as connection, connection:
-            ledger.disown(connection)
-
-    def restore(self, *, is_backup: bool) -> None:
-        """Stop the jobs, and put back what `compact` or a disk's snapshot kept; see `keep`."""
-        kept = self.world.folder / ("kept.db.backup" if is_backup else "kept.db")
-        if kept.exists():
-            self.stop()
-            self.world.generation += 1
-            shutil.copyfile(kept, self.world.path())
+        ledger.disown(self.world.put_store(template))
 
     def keep(self) -> None:
-        """Copy the store in both ways that there are."""
-        kept = self.world.folder / "kept.db"
-        with closing(sqlite3.connect(self.world.path(), isolation_level=None)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            shutil.copyfile(self.world.path(), kept)
-            connection.execute("ROLLBACK")
-            back_up(connection, kept)
-        assert backup_path(kept).exists()
+        """Copy the store in both ways that there are: as a disk's snapshot does, and as `compact` does."""
+        store = self.world.reader(self.world.generation)
+        store.backup(self.snapshot)
+        path = self.world.folder / "kept.db"
+        path.touch()
+        back_up(store, path)
+        self.backup = backup_path(path)
+
+    def restore(self, *, is_backup: bool) -> None:
+        """Stop the jobs, and put back what was kept."""
+        if self.backup is None:
+            return
+        self.stop()
+        if not is_backup:
+            self.world.put_store(self.snapshot)
+            return
+        with closing(sqlite3.connect(self.backup)) as kept:
+            self.world.put_store(kept)
 
 
 class Ground:

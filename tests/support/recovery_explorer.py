@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-import shutil
+import sqlite3
 import sys
 import tempfile
 from contextlib import ExitStack, closing
@@ -19,7 +19,7 @@ from recovery_world import ACTS, HOUR_MS, IDLE_OUTCOMES, Broken, World
 from agent.actions import door
 from jobs.audit import audit
 from jobs.store import backup, ledger
-from jobs.store.connection import open_reader, open_store, transaction
+from jobs.store.connection import open_store, transaction
 from jobs.store.writer import record_inventory
 
 LENGTH_MS = 75 * MINUTE_MS
@@ -38,7 +38,7 @@ class Told:
     story: tuple[str, ...] = ()
 
 
-def explore(seed: int, folder: Path, template: Path, *, is_told: bool = False, plant=None) -> Told:
+def explore(seed: int, folder: Path, template: sqlite3.Connection, *, is_told: bool = False, plant=None) -> Told:
     """Run one schedule. plant: called with the actors before they start, to break something."""
     schedule = Schedule(seed, folder, template)
     if is_told:
@@ -53,13 +53,14 @@ def explore(seed: int, folder: Path, template: Path, *, is_told: bool = False, p
     finally:
         schedule.scheduler.stop()
         schedule.world.close()
+        schedule.actors.snapshot.close()
     return Told(seed, len(schedule.world.acts), schedule.attempts, broken, tuple(schedule.scheduler.story or ()))
 
 
 class Schedule:
     """What a seed makes of a world."""
 
-    def __init__(self, seed: int, folder: Path, template: Path) -> None:
+    def __init__(self, seed: int, folder: Path, template: sqlite3.Connection) -> None:
         self.chance = chance = random.Random(seed)
         self.template = template
         chaos = Chaos(
@@ -81,9 +82,7 @@ class Schedule:
         if "snapshot" in self.disasters:  # an old state doesn't show where only a person's Jobs could tell of it
             self.disasters = [one for one in self.disasters if one != "ask"]
         self.attempts = 0
-        for left in (*folder.glob("loco-*"), *folder.glob("kept*")):
-            left.unlink()
-        shutil.copyfile(template, self.world.path())
+        self.world.put_store(template)
 
     def run(self) -> None:
         """Let it all happen, then be quiet for a while, and look at what is left."""
@@ -118,7 +117,7 @@ class Schedule:
             case "store":
                 if chance.random() < 0.7:
                     actors.stop()
-                actors.lose_store(str(self.template))
+                actors.lose_store(self.template)
                 actors.start(1)
             case "backup" | "snapshot":
                 if chance.random() < 0.5:
@@ -156,8 +155,7 @@ class Schedule:
         self.scheduler.run(self.scheduler.now_ms + QUIET_MS)
 
     def _judge(self) -> None:
-        with closing(open_reader(self.world.path())) as connection:
-            attempts = ledger.every(connection)
+        attempts = ledger.every(self.world.reader(self.world.generation))
         self.attempts = len(attempts)
         for attempt in attempts:
             if attempt.outcome is None:
@@ -175,14 +173,16 @@ class Schedule:
         return row and row[0]
 
 
-def make_template(folder: Path) -> Path:
-    """Return a store with an inventory, and put the agents' key beside it."""
-    path = folder / "template.db"
+def make_template(folder: Path) -> sqlite3.Connection:
+    """Return a store with an inventory, in memory, and put the agents' key into the folder."""
     world = World(Scheduler(random.Random(0), Chaos()), folder, instances=2, has_quota=False, faults=0.0)
-    with closing(open_store(path)) as connection, transaction(connection):
-        record_inventory(connection, [instance_of(world, key) for key in world.pods], at_ms=0)
+    template = sqlite3.connect(":memory:", check_same_thread=False)
+    with closing(open_store(folder / "template.db")) as connection:
+        with transaction(connection):
+            record_inventory(connection, [instance_of(world, key) for key in world.pods], at_ms=0)
+        connection.backup(template)
     (folder / "key").write_text(KEY.hex())
-    return path
+    return template
 
 
 def explore_all(seeds, *, plant=None) -> list[Told]:
@@ -194,7 +194,7 @@ def explore_all(seeds, *, plant=None) -> list[Told]:
         stack.enter_context(patch.object(backup, "PAUSE_SECONDS", 0))
         logging.disable(logging.CRITICAL)
         stack.callback(logging.disable, logging.NOTSET)
-        template = make_template(folder)
+        template = stack.enter_context(closing(make_template(folder)))
         for seed in seeds:
             found.append(explore(seed, folder, template, plant=plant))
             if found[-1].broken:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,6 +37,8 @@ WALL_MS = 1_800_000_000_000
 API_SECONDS_MS = 13_000
 
 IDLE_OUTCOMES = ("superseded", "stood-down", "not-created", "name-collision")
+
+_worlds = count()
 
 TEMPLATE = {
     "metadata": {"name": "recover", "namespace": "loco-health", "uid": "uid-of-recover"},
@@ -130,7 +133,8 @@ class World:
         self.wall_offset_ms = 0
         self.boots = 0
         self.booted_ms = 0
-        self.generation = 0
+        self.generation = -1
+        self._number = next(_worlds)
         self.serial = 0
         self.acts: list[DoneAct] = []
         self.jobs: dict[str, SimJob] = {}
@@ -212,22 +216,31 @@ class World:
 
     def ask(self, generation: int, query: str, *values: object) -> Any:
         """Return the first row that a store has committed."""
-        if generation not in self._readers:
-            self._readers[generation] = sqlite3.connect(
-                self.path(generation), isolation_level=None, check_same_thread=False
-            )
-        return self._readers[generation].execute(query, values).fetchone()
+        return self.reader(generation).execute(query, values).fetchone()
+
+    def reader(self, generation: int) -> sqlite3.Connection:
+        """Return a connection to a store, that of an onlooker."""
+        return self._readers[generation]
 
     def close(self) -> None:
         """Close every store."""
         for reader in self._readers.values():
             reader.close()
 
-    # Stores
+    # Stores: SQLite's own files in memory, with the locks of real ones (sqlite.org, memdb.c)
 
-    def path(self, generation: int | None = None) -> Path:
-        """Return a store's file; of one that is lost, where those who have it open still find it."""
-        return self.folder / f"loco-{self.generation if generation is None else generation}.db"
+    def path(self, generation: int | None = None) -> str:
+        """Return a store's name; of one that is lost, where those who have it open still find it."""
+        generation = self.generation if generation is None else generation
+        return f"file:/loco-{self._number}-{generation}?vfs=memdb"
+
+    def put_store(self, source: sqlite3.Connection) -> sqlite3.Connection:
+        """Have a copy of `source` be the store that whoever opens one from now on finds."""
+        self.generation += 1
+        store = sqlite3.connect(self.path(), uri=True, isolation_level=None, check_same_thread=False)
+        source.backup(store)
+        self._readers[self.generation] = store
+        return store
 
     # The API server
 
