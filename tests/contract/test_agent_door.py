@@ -1,5 +1,6 @@
 """Who may have the agent act, over real sockets; the act is a command of the emulator's image, so nothing is broken."""
 
+import functools
 import json
 import logging
 import os
@@ -34,9 +35,9 @@ class Agent:
         script = f"sh -c 'echo done >> {self.done}'"
         defaults = {"action_key_file": str(self.key_file), "restart_stream": script}
         self.routes = Routes(Rounds(replace(settings, **(defaults | changes))))
-        self._server = Server(("127.0.0.1", 0), self.routes)
-        threading.Thread(target=self._server.serve, daemon=True).start()
-        self.url = "http://{}:{}".format(*self._server.address)
+        server = Server(("127.0.0.1", 0), self.routes)
+        threading.Thread(target=server.serve, daemon=True).start()
+        self.url = "http://{}:{}".format(*server.address)
 
     def post(self, *, uid=UID, told=None, key=KEY, body=None, path=PATH, **headers):
         """Send a signed request and return (status, reason, headers)."""
@@ -50,30 +51,16 @@ class Agent:
         """Return how often it acted."""
         return len(self.done.read_text().splitlines()) if self.done.exists() else 0
 
-    def close(self):
-        """Stop listening."""
-        self._server.close()
-
 
 @pytest.fixture
 def agent(tmp_path):
-    agent = Agent(tmp_path)
-    yield agent
-    agent.close()
+    return Agent(tmp_path)
 
 
 @pytest.fixture
 def agent_with(tmp_path):
     """Return what makes an agent with other settings."""
-    made = []
-
-    def make(**changes):
-        made.append(Agent(tmp_path, **changes))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
+    return functools.partial(Agent, tmp_path)
 
 
 def test_a_challenge_says_how_long_it_is_good_and_for_which_pod(agent):
