@@ -1,7 +1,7 @@
 """Recovery's promises under schedules that a seed makes: kills, pauses, doubles, lost replies, clocks, lost stores.
 
 The ledger, launcher, recoverer and the agents' gate are the real code on real SQLite; the cluster around them is a
-world of its own, which sees every act in real time. `python tests/support/recovery_explorer.py SEED` tells one schedule.
+world of its own, which sees every act in real time. `python tests/support/recovery_explorer.py SEED` tells one of them.
 """
 
 import random

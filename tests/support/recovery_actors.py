@@ -5,29 +5,22 @@ from __future__ import annotations
 import re
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any
 
-import msgspec
-from builders import a_report, an_assessment
 from interleaving import MINUTE_MS, Actor, Connection
 from ledgers import put_incident
-from pods import a_pod, a_pods_instance
-from recovery_world import API_SECONDS_MS, Api, Sender, SimJob, Wire, World
+from recovery_means import CODE, Agent, Eyes, Ground, Keeper
+from recovery_network import Api
+from recovery_world import Sender, SimJob, World
 
-from agent.report import Actions
 from jobs.cluster.jobs import ClusterJobs
-from jobs.errors import ClusterError, Conflict
-from jobs.health.control import Stop
-from jobs.health.model import Instance, InstanceKey
-from jobs.health.recovery import Action, Attempt, Hold, Limits, Order, Origin, Plan
+from jobs.health.model import InstanceKey
+from jobs.health.recovery import Action, Attempt, Limits, Order, Origin, Plan
 from jobs.launcher import Launcher
 from jobs.means import Means, Pace, Patience
-from jobs.probe.actions import ActOrder, Challenge, Done, Refused, Silent
-from jobs.probe.verify import Look
 from jobs.recoverer import Recoverer
 from jobs.store import ledger
 from jobs.store.backup import back_up
@@ -36,12 +29,6 @@ from jobs.store.ledger import Moment
 from jobs.store.plans import put_plans
 from jobs.template import ACTION, ATTEMPT, INSTANCE
 
-KEY = b"\x07" * 32
-CODE = "AudioMuted"
-HEALTHY, SICK = an_assessment(), an_assessment(CODE)
-REPORT = msgspec.structs.replace(
-    a_report(), actions=Actions(checked_at="2026-11-25T00:00:00Z", can=[action.value for action in Action])
-)
 LIMITS = Limits()
 
 # Between two ticks: enough of them for an hour's budget to be spent, and few, as a schedule's cost is its rounds.
@@ -62,8 +49,6 @@ class Actors:
         self.incidents = 0
         self.snapshot = sqlite3.connect(":memory:", check_same_thread=False)
         self.backup: Path | None = None
-        self.launcher_of: Any = Launcher
-        self.recoverer_of: Any = Recoverer
         world.start_pods = self.start_pods
 
     # The collector, as far as recovery sees it
@@ -78,7 +63,8 @@ class Actors:
                 now = clock.moment()
                 ledger.witness(connection, now)
                 connection.execute(
-                    "INSERT INTO leases (name, token, renewals, tick, slot_ms, boot_id) VALUES ('collect', 1, 1, ?1, ?2, ?3)"
+                    "INSERT INTO leases (name, token, renewals, tick, slot_ms, boot_id)"
+                    " VALUES ('collect', 1, 1, ?1, ?2, ?3)"
                     " ON CONFLICT (name) DO UPDATE SET tick = ?1, slot_ms = ?2, boot_id = ?3",
                     (tick, now.boottime_ms, now.boot_id),
                 )
@@ -132,7 +118,7 @@ class Actors:
         clock, generation = self.world.clock(), self.world.generation
         connection = self.open()
         api = Api(self.world, generation)
-        launcher = self.launcher_of(ClusterJobs("loco-health", lambda: api), clock=clock, limits=LIMITS)
+        launcher = Launcher(ClusterJobs("loco-health", lambda: api), clock=clock, limits=LIMITS)
         while True:
             observed = launcher.observe(connection)
             if observed.write:
@@ -185,7 +171,7 @@ class Actors:
                 return
             attempt_id = booked.id
         sender = Sender(generation, attempt_id, runner)
-        recoverer = self.recoverer_of(connection, self._means(key, sender), self._patience(), self._pace(clock))
+        recoverer = Recoverer(connection, self._means(key, sender), self._patience(), self._pace(clock))
         recoverer.run(attempt_id, runner, store=store)
 
     def _book(self, connection: Connection, clock: Any, key: InstanceKey, job: SimJob) -> Any:
@@ -293,91 +279,3 @@ class Actors:
             return
         with closing(sqlite3.connect(self.backup)) as kept:
             self.world.put_store(kept)
-
-
-class Ground:
-    """Pod and switches as the world has them."""
-
-    def __init__(self, world: World, key: InstanceKey, sender: Sender) -> None:
-        self._world, self._key, self._sender = world, key, sender
-
-    def stop(self) -> Stop | None:
-        """Return what the switches forbid."""
-        self._world.request("GET loco-control")
-        return Stop(Hold.PAUSED, "as the seed says") if self._world.falls(0.5) else None
-
-    def instance(self) -> Instance | None:
-        """Return the pod of now."""
-        self._world.request("GET pod")
-        return instance_of(self._world, self._key)
-
-    def delete_pod(self, uid: str) -> None:
-        """Delete the pod of that uid."""
-        self._world.request("DELETE pod")
-        pod = self._world.pods[self._key]
-        if pod.uid != uid:
-            raise Conflict(f"DELETE pod answered 409: its uid is {pod.uid}")
-        self._world.sender = self._sender
-        try:
-            self._world.act(pod, 0.5)
-        finally:
-            self._world.sender = None
-        self._world.replace_pod(self._key)
-        self._world.lose_reply("DELETE pod")
-
-
-class Agent:
-    """The real calls over the world's network, with the instance's key."""
-
-    def __init__(self, world: World, key: InstanceKey, sender: Sender) -> None:
-        self._wire = Wire(world, key, sender)
-
-    def challenge(self, instance: Instance) -> Challenge | Refused | Silent:
-        """Ask for a challenge."""
-        return self._wire.challenge(instance)
-
-    def act(self, instance: Instance, order: ActOrder, challenge: Challenge) -> Done | Refused | Silent:
-        """Have one act done."""
-        return self._wire.act(instance, order, challenge, (b"\x08" * 32, KEY))
-
-
-class Eyes:
-    """Looks that tell what the world knows, or nothing."""
-
-    def __init__(self, world: World, key: InstanceKey) -> None:
-        self._world, self._key = world, key
-
-    def look(self, instance: Instance) -> Look:
-        """Look once."""
-        self._world.scheduler.hook("look")
-        pod = self._world.pods[self._key]
-        pod.sequence += 1
-        report = replace_sequence(pod.sequence) if not self._world.falls() else None
-        assessment = SICK if pod.is_sick else HEALTHY
-        return Look(self._world.scheduler.now_ms / 1000, instance, assessment, report)
-
-
-class Keeper:
-    """Keeps nothing, and says so at times."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def keep(self, attempt: Attempt, look: Look) -> str:
-        """Return why nothing was kept, or nothing."""
-        self._world.scheduler.hook("keep evidence")
-        return "the disk is full" if self._world.falls() else ""
-
-
-def instance_of(world: World, key: InstanceKey) -> Instance:
-    """Return what an inventory says of a pod."""
-    pod = world.pods[key]
-    name = key.rpartition("/")[2]
-    told = a_pod(namespace="loco-instances", name=name, restarts=pod.restarts)
-    return a_pods_instance(told, public_id=f"instance-{name.rpartition('-')[2]}", uid=pod.uid)
-
-
-def replace_sequence(sequence: int) -> Any:
-    """Return a healthy report of a round."""
-    agent = msgspec.structs.replace(REPORT.agent, sequence=sequence)
-    return msgspec.structs.replace(REPORT, agent=agent)

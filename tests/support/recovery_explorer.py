@@ -1,4 +1,4 @@
-"""One schedule from one number, and as many as wanted in two processes; `python recovery_explorer.py SEED` tells one."""
+"""One schedule from one number, and many of them; `python tests/support/recovery_explorer.py SEED` tells one."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ import random
 import sqlite3
 import sys
 import tempfile
+from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
 from interleaving import MINUTE_MS, Chaos, Scheduler
-from recovery_actors import KEY, Actors, instance_of
+from recovery_actors import Actors
+from recovery_means import KEY, instance_of
 from recovery_world import ACTS, HOUR_MS, IDLE_OUTCOMES, Broken, World
 
 from agent.actions import door
 from jobs.audit import audit
+from jobs.health.model import InstanceKey
 from jobs.store import backup, ledger
 from jobs.store.connection import open_store, transaction
 from jobs.store.writer import record_inventory
@@ -38,13 +41,11 @@ class Told:
     story: tuple[str, ...] = ()
 
 
-def explore(seed: int, folder: Path, template: sqlite3.Connection, *, is_told: bool = False, plant=None) -> Told:
-    """Run one schedule. plant: called with the actors before they start, to break something."""
+def explore(seed: int, folder: Path, template: sqlite3.Connection, *, is_told: bool = False) -> Told:
+    """Run one schedule. is_told: with its story."""
     schedule = Schedule(seed, folder, template)
     if is_told:
         schedule.scheduler.story = []
-    if plant:
-        plant(schedule.actors)
     broken = ""
     try:
         schedule.run()
@@ -100,43 +101,55 @@ class Schedule:
 
     def _strike(self, disaster: str) -> None:
         self.scheduler.tell(f"FATE: {disaster}")
-        world, actors, chance = self.world, self.actors, self.chance
-        key = chance.choice(list(world.pods))
-        match disaster:
-            case "reboot":
-                actors.reboot()
-                self.scheduler.sleep(chance.choice((20_000, 20 * MINUTE_MS)))
-                actors.start(1)
-            case "wall":
-                world.wall_offset_ms += chance.choice((-2, 2)) * HOUR_MS
-            case "pod":
-                world.replace_pod(key)
-            case "container":
-                world.pods[key].restarts += 1
-                world.pods[key].is_sick = chance.random() < 0.7
-            case "store":
-                if chance.random() < 0.7:
-                    actors.stop()
-                actors.lose_store(self.template)
-                actors.start(1)
-            case "backup" | "snapshot":
-                if chance.random() < 0.5:
-                    actors.keep()
-                else:
-                    actors.restore(is_backup=disaster == "backup")
-                    actors.start(1)
-            case "kill":
-                actors.stop()
-                actors.start(chance.choice((1, 2)))
-            case "job":
-                self._lose_job()
-            case "ask":
-                actors.ask(key)
-            case "heal":
-                world.pods[key].is_sick = not world.pods[key].is_sick
+        key = self.chance.choice(list(self.world.pods))
+        getattr(self, f"_{disaster}")(key)
 
-    def _lose_job(self) -> None:
-        """Have a Job be deleted, its pod ended where the kubelet can; not where an earlier store is to be told of it."""
+    def _reboot(self, _: InstanceKey) -> None:
+        self.actors.reboot()
+        self.scheduler.sleep(self.chance.choice((20_000, 20 * MINUTE_MS)))
+        self.actors.start(1)
+
+    def _wall(self, _: InstanceKey) -> None:
+        self.world.wall_offset_ms += self.chance.choice((-2, 2)) * HOUR_MS
+
+    def _pod(self, key: InstanceKey) -> None:
+        self.world.replace_pod(key)
+
+    def _container(self, key: InstanceKey) -> None:
+        self.world.pods[key].restarts += 1
+        self.world.pods[key].is_sick = self.chance.random() < 0.7
+
+    def _heal(self, key: InstanceKey) -> None:
+        self.world.pods[key].is_sick = not self.world.pods[key].is_sick
+
+    def _ask(self, key: InstanceKey) -> None:
+        self.actors.ask(key)
+
+    def _kill(self, _: InstanceKey) -> None:
+        self.actors.stop()
+        self.actors.start(self.chance.choice((1, 2)))
+
+    def _store(self, _: InstanceKey) -> None:
+        if self.chance.random() < 0.7:
+            self.actors.stop()
+        self.actors.lose_store(self.template)
+        self.actors.start(1)
+
+    def _backup(self, _: InstanceKey) -> None:
+        self._keep_or_restore(is_backup=True)
+
+    def _snapshot(self, _: InstanceKey) -> None:
+        self._keep_or_restore(is_backup=False)
+
+    def _keep_or_restore(self, *, is_backup: bool) -> None:
+        if self.chance.random() < 0.5:
+            self.actors.keep()
+        else:
+            self.actors.restore(is_backup=is_backup)
+            self.actors.start(1)
+
+    def _job(self, _: InstanceKey) -> None:
+        """Delete a Job, its pod ends where the kubelet can; not where an earlier store is to be told of it."""
         running = [job for job in self.world.jobs.values() if not job.is_over]
         if not running or {"store", "backup", "snapshot"} & set(self.disasters):
             return
@@ -185,9 +198,9 @@ def make_template(folder: Path) -> sqlite3.Connection:
     return template
 
 
-def explore_all(seeds, *, plant=None) -> list[Told]:
-    """Run schedules in this process, until one breaks a promise."""
-    found = []
+def explore_all(seeds: Iterable[int], *, is_told: bool = False) -> list[Told]:
+    """Run schedules in this process, until one breaks a promise; that one is told."""
+    found: list[Told] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loco-model-", dir=_tmpfs())))
         stack.enter_context(patch.object(door, "ACTS", ACTS))
@@ -196,10 +209,11 @@ def explore_all(seeds, *, plant=None) -> list[Told]:
         stack.callback(logging.disable, logging.NOTSET)
         template = stack.enter_context(closing(make_template(folder)))
         for seed in seeds:
-            found.append(explore(seed, folder, template, plant=plant))
-            if found[-1].broken:
-                found[-1] = explore(seed, folder, template, plant=plant, is_told=True)
+            told = explore(seed, folder, template, is_told=is_told)
+            if told.broken:
+                found.append(explore(seed, folder, template, is_told=True))
                 break
+            found.append(told)
     return found
 
 
@@ -208,6 +222,6 @@ def _tmpfs() -> str | None:
 
 
 if __name__ == "__main__":
-    for told in explore_all([int(sys.argv[1])]):
-        print("\n".join(told.story))
-        print(told.broken or f"kept: {told.attempts} attempts, {told.acts} acts")
+    (one,) = explore_all([int(sys.argv[1])], is_told=True)
+    print("\n".join(one.story))
+    print(one.broken or f"kept: {one.attempts} attempts in the last store, {one.acts} acts")

@@ -33,7 +33,7 @@ def no_uid_check() -> Iterator[None]:
         return found if isinstance(found, Challenge) else _leave(self, attempt, instance)
 
     with (
-        patch.object(fence, "_another", lambda attempt, instance: None),
+        patch.object(fence, "_another", lambda *_: None),
         patch.object(recoverer.Recoverer, "_leave", leave),
     ):
         yield
@@ -114,7 +114,7 @@ def no_begin_act() -> Iterator[None]:
 def no_adoption() -> Iterator[None]:
     """A new store knows nothing of what was done before it."""
     adopt = ledger.adopt
-    with patch.object(ledger, "adopt", lambda connection, orders, *, now: adopt(connection, (), now=now)):
+    with patch.object(ledger, "adopt", lambda connection, _, *, now: adopt(connection, (), now=now)):
         yield
 
 
