@@ -56,12 +56,17 @@ _Step = Callable[[sqlite3.Connection, Moment, int], None]
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What one look at the store found. public_ids: of the inventory."""
+    """What one look at the store found.
+
+    is_unsure: there is something to do, and what Jobs tell wasn't compared with it yet. public_ids: of the inventory,
+    where they are needed.
+    """
 
     store: str
     witnessed_ms: int
     newest_id: int
     is_adopted: bool
+    is_unsure: bool
     has_due_plan: bool
     attempts: list[Attempt]
     public_ids: dict[InstanceKey, str]
@@ -97,8 +102,7 @@ class Launcher:
         self._has_heard = False
         with reading(connection):
             found = self._read(connection)
-        has_work = bool(found.attempts) or found.has_due_plan or not found.is_adopted
-        steps = [*self._compare(found)] if has_work and not self._is_compared else []
+        steps = [*self._compare(found)] if found.is_unsure else []
         if self._is_compared:
             steps += [*self._create_jobs(found), *self._look_at_jobs(found), *self._plans_to_book(found)]
         self._note_problem()
@@ -114,14 +118,20 @@ class Launcher:
 
     def _read(self, connection: sqlite3.Connection) -> _Found:
         now = self._clock.moment()
+        attempts = ledger.open_attempts(connection)
+        is_adopted = ledger.is_adopted(connection)
+        has_due_plan = _plan_age_ms(connection, now) is not None and bool(plans.due_plans(connection))
+        is_unsure = not is_adopted or (not self._is_compared and bool(attempts or has_due_plan))
+        needs_names = is_unsure or any(map(_needs_job, attempts))
         return _Found(
             store=ledger.store_name(connection),
             witnessed_ms=ledger.witnessed(connection, now),
             newest_id=ledger.newest_id(connection),
-            is_adopted=ledger.is_adopted(connection),
-            has_due_plan=_plan_age_ms(connection, now) is not None and bool(plans.due_plans(connection)),
-            attempts=ledger.open_attempts(connection),
-            public_ids={one.key: one.public_id for one in inventory(connection)},
+            is_adopted=is_adopted,
+            is_unsure=is_unsure,
+            has_due_plan=has_due_plan,
+            attempts=attempts,
+            public_ids={one.key: one.public_id for one in inventory(connection)} if needs_names else {},
         )
 
     def _write(self, steps: list[_Step], connection: sqlite3.Connection) -> None:
