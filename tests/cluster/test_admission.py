@@ -79,7 +79,7 @@ def test_the_dispatchers_job_is_taken(deployment, job):
 @pytest.mark.parametrize("cronjob", ["recover", "discover"])
 def test_a_requester_may_ask_for_recovery_and_for_discovery(cronjob, deployment):
     answer = deployment.kube(
-        *("create", "job", f"{cronjob}-instance-0", f"--from=cronjob/{cronjob}", "-n", OURS),
+        *("create", "job", f"{cronjob}-asked-for", f"--from=cronjob/{cronjob}", "-n", OURS),
         *("--dry-run=server", f"--as={REQUESTER}"),
     )
 
