@@ -132,6 +132,20 @@ def test_a_qemu_that_ignores_sigterm_is_killed():
     assert [f"SIGTERM and SIGCONT to process {process.pid}", f"SIGKILL to process {process.pid}"] == work.steps
 
 
+@pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
+def test_a_qemu_whose_process_cant_be_seen_is_asked_to_quit():
+    with contextlib.closing(Emulator()) as instance:
+        for name in ("pulse", "qemu"):
+            instance.start(name)
+        wait_for((instance.folder / "qmp-agent").exists)
+        scene = scene_of(qmp_socket=f"{instance.folder}/qmp-agent", qemu_pattern="nobodys-qemu")
+        work = in_seconds(10)
+        done = restart_qemu(scene, work)
+
+        assert (True, ["quit"]) == (done.held, work.steps)
+        assert 0 == instance.processes["qemu"].wait(10)
+
+
 def test_a_pid_that_is_somebody_elses_now_is_left_alone(monkeypatch):
     scene = scene_of()
     with started("cat", stdin=subprocess.PIPE) as (popen, process):
