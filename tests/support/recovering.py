@@ -42,10 +42,17 @@ class Recovery:
         )
 
     def scale(self, replicas: int) -> None:
-        """Have so many decoys, each with its key, all healthy and none held back."""
+        """Have so many decoys, all healthy, each with the key that was made for it beforehand."""
         self.deployment.pods = [f"loco-emulator-{ordinal}" for ordinal in range(replicas)]
         self.kube("scale", "-n", INSTANCES, "statefulset/loco-emulator", f"--replicas={replicas}")
-        self.deployment.wait_healthy(180)
+        self.kube.wait_until(self._has_keys, 180, "every instance to have its key", told=self.deployment.told)
+
+    def _has_keys(self) -> bool:
+        """Tell whether every instance is healthy and its agent would act."""
+        fleet = self.deployment.deep_health()
+        reports = [one["deepHealth"] for one in fleet.values() if one["overallStatus"] == "healthy"]
+        can_act = [report for report in reports if report and report["actions"]["can"]]
+        return len(can_act) == len(self.deployment.pods)
 
     def last_id(self) -> int:
         """Return the id of the newest attempt, 0 for none."""
