@@ -2,7 +2,8 @@
 
 Well is: as many reports in a row as `GOOD_REPORTS`, each of a new round of the agent's checks and over at least
 `GOOD_SECONDS`, in which none of the faults that the attempt answers holds or is suspected, nor a fault that wasn't
-there before; and where motion or sound is expected, it was seen since the first of them.
+there before (but for a load that only minutes can tell, and that no act answers); and where motion or sound is
+expected, it was seen since the first of them.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agent.report import HealthReport
-from jobs.health.model import Assessment, FailureClass, Instance
+from jobs.health.model import Assessment, FailureClass, Instance, Severity
 from jobs.health.people import connected
 from jobs.health.recovery import Action, Attempt, AttemptOutcome
-from jobs.health.rules import BY_CODE, FAULTS, WEIGHT
+from jobs.health.remedies import REMEDIES
+from jobs.health.rules import BY_CODE, FAULTS, RULES, WEIGHT
 
 # chosen: the agent checks every 3 s, so this is a fresh look at everything at least twice after the act's own dust.
 GOOD_REPORTS = 3
@@ -29,6 +31,11 @@ _WANTED: dict[Action, frozenset[str]] = {
     Action.RESET_AUDIO: frozenset({"AudioRestarted"}),
     Action.DELETE_POD: frozenset({"QemuRestarted", "AudioRestarted"}),
 }
+
+# A guest that boots is busy: what takes many ticks to tell, degrades at most and has no remedy speaks against no act.
+_SLOW = frozenset(
+    rule.code for rule in RULES if rule.needs and rule.severity is Severity.DEGRADED and rule.code not in REMEDIES
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +116,7 @@ class Verification:
     def _wrong_at(self, look: Look) -> frozenset[str]:
         """Return the faults that must be gone: what the attempt answers, and what wasn't there before it."""
         borne = self._before.faults - self._answered
-        return look.faults - borne - self._wanted
+        return look.faults - borne - self._wanted - (_SLOW - self._answered)
 
     def _missing_at(self, look: Look, wrong: Iterable[str]) -> str:
         """Say what keeps this look from being a good one, empty where nothing does."""

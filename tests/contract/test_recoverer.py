@@ -245,7 +245,7 @@ def test_without_the_right_challenge_nothing_is_begun(recovery, world, leave, ou
     assert_no_act(recovery, AttemptOutcome(outcome), detail)
 
 
-NOES = {
+ANSWERS = {
     "it can't": (Refused(422, "cannot", "no QMP"), "refused", "no QMP"),
     "bad signature": (Refused(401, "bad-signature", "not ours"), "refused", "not ours"),
     "the run slept": (Refused(401, "challenge-expired", "older than 30 s"), "stood-down", "CoolDown: older than 30 s"),
@@ -258,7 +258,7 @@ NOES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("answer", "outcome", "detail"), NOES.values(), ids=NOES)
+@pytest.mark.parametrize(("answer", "outcome", "detail"), ANSWERS.values(), ids=ANSWERS)
 def test_an_act_that_the_agent_refuses_is_not_verified(recovery, world, answer, outcome, detail):
     world.answer = answer
     recovery.run()

@@ -1,5 +1,6 @@
 """Whether an act has helped, from looks that a test makes up out of real reports and real codes."""
 
+import pytest
 from builders import a_report, an_assessment, an_instance
 from ledgers import KEY
 
@@ -132,6 +133,20 @@ def test_a_fault_that_the_attempt_does_not_answer_and_that_was_there_before_is_b
     assert outcome(an_attempt("ScreenFrozen"), before, *(a_look(at, "HighMemory") for at in (3, 6, 9)))[0] is (
         AttemptOutcome.HEALED
     )
+
+
+@pytest.mark.parametrize("look", [{"suspected": ("HighCpu",)}, {"codes": ("HighCpu", "CpuThrottled")}])
+def test_a_guest_that_boots_may_be_busy(look):
+    codes, suspected = look.get("codes", ()), look.get("suspected", ())
+    looks = [a_look(at, *codes, suspected=suspected) for at in (3, 6, 9)]
+
+    assert outcome(an_attempt("ScreenFrozen"), BEFORE, *looks)[0] is AttemptOutcome.HEALED
+
+
+def test_a_load_that_the_attempt_answers_must_be_gone():
+    looks = [a_look(at, "HighCpu") for at in (3, 6, 9)]
+
+    assert outcome(an_attempt("HighCpu"), a_look(-1, "HighCpu"), *looks)[0] is AttemptOutcome.NO_EFFECT
 
 
 def test_a_worse_fault_that_came_with_the_act_and_stays_is_worse():
