@@ -1,15 +1,19 @@
 """Attempts that wait for people, delete a pod, or lose their process; a world whose answers each test chooses."""
 
+import re
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from attempts import RUNNER, Recovery, World, a_pod_instance, assert_no_act, ended
 from ledgers import at
 
 from jobs.errors import ClusterError, Conflict, Forbidden, NotFound
+from jobs.health.bounds import VERIFY_SECONDS
 from jobs.health.control import Stop
 from jobs.health.recovery import Action, AttemptOutcome, Hold
 from jobs.means import Patience
+from jobs.probe.actions import CONNECT_SECONDS
 from jobs.store import ledger
 from jobs.store.connection import open_store, transaction
 from jobs.store.ledger import Ending
@@ -173,3 +177,15 @@ def test_a_run_that_dies_is_not_run_again_by_another(recovery, world, event):
         ledger.end(dispatcher, recovery.id, Ending(AttemptOutcome.UNKNOWN, "OOMKilled"), now=at(1300))
     assert (RUNNER, AttemptOutcome.UNKNOWN) == (recovery.row.runner, recovery.row.outcome)
     assert (event == "act") is (recovery.row.acted_ms is not None)
+
+
+def test_a_run_ends_by_itself_before_its_job_is_ended():
+    manifest = (Path(__file__).parents[2] / "manifests" / "recover-cronjob.yaml").read_text()
+    deadline_seconds = int(re.search(r"activeDeadlineSeconds: (\d+)", manifest)[1])
+    grace_seconds = int(re.search(r"terminationGracePeriodSeconds: (\d+)", manifest)[1])
+
+    assert Patience().total_seconds <= deadline_seconds - grace_seconds
+    assert Patience().act_seconds + CONNECT_SECONDS <= grace_seconds, "SIGTERM waits for the act's answer"
+    longest = max(VERIFY_SECONDS.values()) + Patience().act_seconds
+
+    assert longest < Patience().total_seconds
