@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from jobs.courier import Courier
-from jobs.launcher import Launcher
+from jobs.recovery.launcher import Launcher
 from jobs.window import Beat, Observed
 
 # chosen: like discover's; it costs a write, and only a run by hand and its record need it.

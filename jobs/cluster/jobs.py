@@ -10,7 +10,7 @@ from jobs.cluster.fields import at, number, objects, text
 from jobs.errors import ClusterError, Conflict, Forbidden, NotFound
 from jobs.health.model import InstanceKey
 from jobs.health.recovery import Action, Attempt, AttemptOutcome, Order, Origin
-from jobs.recoveryjobs import JobState, Look, Seen
+from jobs.recovery.jobs import JobState, Look, Seen
 from jobs.store.ledger import Ending
 from jobs.template import ACTION, ATTEMPT, CRONJOB, INCIDENT, INSTANCE, KEY, attempt_job_name, render_job
 
@@ -46,7 +46,7 @@ class ClusterJobs:
         return None
 
     def create(self, attempt: Attempt, *, store: str, public_id: str) -> str | Ending:
-        """Create the Job of an attempt; see `jobs.recoveryjobs`. Raises: ClusterError."""
+        """Create the Job of an attempt; see `jobs.recovery.jobs`. Raises: ClusterError."""
         name = attempt_job_name(store, public_id, attempt.id)
         wanted = self._render(attempt, name, public_id)
         try:

@@ -11,8 +11,8 @@ from jobs.commands.options import policy_option, window_options
 from jobs.courier import READ_SECONDS, Courier
 from jobs.dispatcher import Dispatcher
 from jobs.health.policy import Policy
-from jobs.launcher import Launcher
-from jobs.recoveryjobs import RecoveryJobs
+from jobs.recovery.jobs import RecoveryJobs
+from jobs.recovery.launcher import Launcher
 from jobs.schedule import WindowSettings
 from jobs.window import run_window
 
@@ -46,6 +46,6 @@ def _recovery_jobs(namespace: str, connect: LateClient, settings: WindowSettings
         from jobs.cluster.jobs import ClusterJobs  # noqa: PLC0415 - each run needs one of the two
 
         return ClusterJobs(namespace, connect)
-    from jobs.localjobs import LocalJobs  # noqa: PLC0415 - as above
+    from jobs.recovery.processes import LocalJobs  # noqa: PLC0415 - as above
 
     return LocalJobs(settings.store)

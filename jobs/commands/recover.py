@@ -14,21 +14,21 @@ from pathlib import Path
 import click
 
 from agent.commandline import log_level_option, start_logging
-from jobs.assembly import Place, means_for
 from jobs.clock import Clock
 from jobs.commands.options import recovery_options, store_option
 from jobs.errors import ConfigError
 from jobs.health.model import Instance, InstanceKey
 from jobs.health.recovery import Action, Attempt, AttemptOutcome
 from jobs.holder import own_name
-from jobs.means import Pace, Patience
 from jobs.planner import Recovery, user_wait_left_seconds
-from jobs.recoverer import Recoverer, Result
-from jobs.request import Asked, book_asked, instance_asked
+from jobs.recovery.assembly import Place, means_for
+from jobs.recovery.means import Pace, Patience
+from jobs.recovery.recoverer import Recoverer, Result
+from jobs.recovery.request import Asked, book_asked, instance_asked
+from jobs.recovery.termination import line_of, tell
 from jobs.store import ledger, reader
 from jobs.store.connection import open_store, reading, transaction
 from jobs.template import CRONJOB
-from jobs.termination import line_of, tell
 
 # As jobs.template.attempt_job_name makes it.
 _ATTEMPT_JOB = re.compile(rf"{CRONJOB}-([0-9a-f]{{6}})-.*-([0-9]{{1,18}})")

@@ -23,7 +23,7 @@ VERIFY_SECONDS: Mapping[Action, float] = {
     Action.DELETE_POD: 180.0,
 }
 
-# A recovery ends by itself after 240 s (jobs.means), and before its proof it looks, keeps evidence and acts.
+# A recovery ends by itself after 240 s (jobs.recovery.means), and before its proof it looks, keeps evidence and acts.
 VERIFY_RANGE = Range(5, 180, is_whole=False)
 
 

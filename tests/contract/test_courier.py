@@ -294,7 +294,7 @@ from jobs.clock import Clock
 from jobs.courier import Courier
 from jobs.dispatcher import Dispatcher, TICK
 from jobs.health.recovery import Limits
-from jobs.launcher import Launcher
+from jobs.recovery.launcher import Launcher
 from jobs.store.connection import open_store
 connect = LateClient(read_seconds=1)
 with closing(open_store(pathlib.Path(sys.argv[1]))) as connection:

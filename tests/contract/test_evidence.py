@@ -13,9 +13,9 @@ from pods import a_pods_instance, pod_json
 from servers import hang, http, serving
 from stores import TICK_MS, a_fleet, an_instance
 
-from jobs.evidence import SIGNALS_MS, Recorder, encode
 from jobs.probe.actions import AgentCalls
 from jobs.probe.verify import Look
+from jobs.recovery.evidence import SIGNALS_MS, Recorder, encode
 from jobs.store.connection import open_store
 from jobs.store.evidence import (
     MAX_AGE_SECONDS,

@@ -4,8 +4,8 @@ import pytest
 from launching import JOBS, PODS, Dispatch, a_fleet, cluster_jobs, finish, jobs_of, put_template
 from object_server import an_object_server
 
-from jobs.endings import JOB_MS
 from jobs.health.recovery import AttemptOutcome, AttemptState
+from jobs.recovery.endings import JOB_MS
 from jobs.store import ledger
 from jobs.store.connection import transaction
 

@@ -12,9 +12,9 @@ from stores import a_fleet, an_instance
 from jobs.clock import Clock
 from jobs.health.model import ProbeOutcome
 from jobs.health.recovery import Action, AttemptOutcome, AttemptState, Limits, Order
-from jobs.launcher import Launcher
-from jobs.localjobs import LocalJobs
-from jobs.recoveryjobs import JobState
+from jobs.recovery.jobs import JobState
+from jobs.recovery.launcher import Launcher
+from jobs.recovery.processes import LocalJobs
 from jobs.store import ledger
 from jobs.store.connection import open_store, transaction
 

@@ -15,8 +15,8 @@ from servers import http, serving
 
 from agent.report import Actions, Clients, Sessions, encode
 from jobs.health.recovery import Action, AttemptOutcome, AttemptState
+from jobs.recovery.termination import tell
 from jobs.store import ledger
-from jobs.termination import tell
 
 pytestmark = pytest.mark.timeout(180)
 

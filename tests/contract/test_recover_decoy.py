@@ -15,15 +15,15 @@ from decoys import Decoy, wait_for
 from recover_runs import Store
 
 from agent.actions.gate import CHALLENGE_SECONDS
-from jobs.assembly import Place, means_for
 from jobs.clock import Clock
 from jobs.commands.keys import write_files
 from jobs.health.policy import Policy
 from jobs.health.recovery import Action, AttemptOutcome
 from jobs.health.situation import Leave
-from jobs.means import Pace, Patience
 from jobs.planner import Recovery
-from jobs.recoverer import Recoverer
+from jobs.recovery.assembly import Place, means_for
+from jobs.recovery.means import Pace, Patience
+from jobs.recovery.recoverer import Recoverer
 from jobs.store.evidence import read_bundle
 
 pytestmark = [pytest.mark.decoy, pytest.mark.timeout(180)]

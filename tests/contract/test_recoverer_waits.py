@@ -12,8 +12,8 @@ from jobs.errors import ClusterError, Conflict, Forbidden, NotFound
 from jobs.health.bounds import VERIFY_SECONDS
 from jobs.health.control import Stop
 from jobs.health.recovery import Action, AttemptOutcome, Hold
-from jobs.means import Patience
 from jobs.probe.actions import CONNECT_SECONDS
+from jobs.recovery.means import Patience
 from jobs.store import ledger
 from jobs.store.connection import open_store, transaction
 from jobs.store.ledger import Ending

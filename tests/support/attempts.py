@@ -12,10 +12,10 @@ from jobs.clock import Clock
 from jobs.health.control import Stop
 from jobs.health.model import Instance, Pod
 from jobs.health.recovery import Action, Attempt, AttemptOutcome, AttemptState, Limits
-from jobs.means import Means, Pace, Patience
 from jobs.probe.actions import Challenge, Done
 from jobs.probe.verify import Look
-from jobs.recoverer import Recoverer, Result
+from jobs.recovery.means import Means, Pace, Patience
+from jobs.recovery.recoverer import Recoverer, Result
 from jobs.store import ledger
 from jobs.store.connection import transaction
 

@@ -25,6 +25,9 @@ PAUSES_MS = (50, 1000, 5000, 20_000, 31_000, 45_000, 5 * MINUTE_MS, 20 * MINUTE_
 SLOW_MS = (1, 100, 3000)
 
 
+_execute = sqlite3.Connection.execute
+
+
 class Killed(BaseException):
     """SIGKILL: nothing of the process's code runs any more that has an effect."""
 
@@ -37,11 +40,6 @@ class Chaos:
     pause: float = 0.0
     overtake: float = 0.0
     slow: float = 0.0
-
-    @property
-    def anything(self) -> float:
-        """Return how likely it is that something comes between at all."""
-        return self.kill + max(self.slow, self.pause + self.overtake)
 
 
 class Actor:
@@ -83,16 +81,19 @@ class Connection(sqlite3.Connection):
     listed: Any
 
     def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
-        """Run one statement, unless the process is dead; a rollback is what SQLite does for a dead one."""
-        if sql == "ROLLBACK":
-            return super().execute(sql)
-        if sql == "PRAGMA database_list":  # asked before every transaction, and no place to die at
+        """Run one statement, unless the process is dead; a rollback is what SQLite does for a dead one.
+
+        Reads stand inside of transactions and change nothing: to die before one is to die before what comes next.
+        """
+        if sql[0] in "IUDBC":  # INSERT, UPDATE, DELETE, BEGIN, COMMIT
+            self.scheduler.hook(sql)
+            cursor = _execute(self, sql, *values)
+            if sql == "COMMIT":
+                self.scheduler.hook("committed")
+            return cursor
+        if sql == "PRAGMA database_list":  # asked only to name the file in an error
             return self.listed
-        self.scheduler.hook(sql)
-        cursor = super().execute(sql, *values)
-        if sql == "COMMIT":
-            self.scheduler.hook("committed")
-        return cursor
+        return _execute(self, sql, *values)
 
 
 class Scheduler:
@@ -100,7 +101,7 @@ class Scheduler:
 
     def __init__(self, chance: random.Random, chaos: Chaos) -> None:
         self.chance = chance
-        self.chaos = chaos
+        self.set_chaos(chaos)
         self.now_ms = 0
         self.story: list[str] | None = None
         self.current: Actor | None = None
@@ -112,6 +113,11 @@ class Scheduler:
         self._until_ms = -1
         self._error: BaseException | None = None
         self._pool: dict[str, list[Connection]] = {}
+
+    def set_chaos(self, chaos: Chaos) -> None:
+        """Have this much go wrong from now on."""
+        self.chaos = chaos
+        self._anything = chaos.kill + max(chaos.slow, chaos.pause + chaos.overtake)
 
     def tell(self, what: str) -> None:
         """Put a line into the story, where one is kept."""
@@ -183,7 +189,7 @@ class Scheduler:
         if self.story is not None:
             self.tell(what)
         roll = self.chance.random()
-        if roll < self.chaos.anything:
+        if roll < self._anything:
             self._strike(actor, roll, longest_pause_ms)
 
     def _strike(self, actor: Actor, roll: float, longest_pause_ms: int) -> None:
@@ -216,7 +222,7 @@ class Scheduler:
         connection.path = path
         connection.listed = SimpleNamespace(fetchone=lambda: (0, "main", path))
         for setting in ("synchronous=OFF", "journal_mode=MEMORY", "foreign_keys=ON", "trusted_schema=OFF"):
-            sqlite3.Connection.execute(connection, f"PRAGMA {setting}")
+            connection.execute(f"PRAGMA {setting}")
         return connection
 
     def _running(self) -> Actor:

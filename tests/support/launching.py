@@ -18,7 +18,7 @@ from jobs.clock import Clock
 from jobs.cluster.jobs import ClusterJobs
 from jobs.health.model import InstanceKey
 from jobs.health.recovery import Action, Attempt, Limits, Plan
-from jobs.launcher import Launcher
+from jobs.recovery.launcher import Launcher
 from jobs.store import ledger, writer
 from jobs.store.connection import open_store, transaction
 from jobs.store.plans import put_plans

@@ -19,9 +19,9 @@ from recovery_world import Sender, SimJob, World
 from jobs.cluster.jobs import ClusterJobs
 from jobs.health.model import InstanceKey
 from jobs.health.recovery import Action, Attempt, Limits, Order, Origin, Plan
-from jobs.launcher import Launcher
-from jobs.means import Means, Pace, Patience
-from jobs.recoverer import Recoverer
+from jobs.recovery.launcher import Launcher
+from jobs.recovery.means import Means, Pace, Patience
+from jobs.recovery.recoverer import Recoverer
 from jobs.store import ledger
 from jobs.store.backup import back_up
 from jobs.store.connection import backup_path, transaction
@@ -124,13 +124,13 @@ class Actors:
             if observed.write:
                 with transaction(connection):
                     observed.write(connection)
-            self.scheduler.sleep(self.chance.choice((1000, 3000, 12_000)) if observed.write else self._idle(launcher))
+            self.scheduler.sleep(self.chance.choice((1000, 5000, 12_000)) if observed.write else self._idle(launcher))
 
     def _idle(self, launcher: Launcher) -> int:
         """Return for how long hardly anything would move: rounds that find nothing are left out."""
         until_tick = max(self.scheduler.wakes_at(self.collector) - self.scheduler.now_ms, 0) + 200
         has_open = launcher._wake_at < inf
-        return min(until_tick, self.chance.choice((15_000, 70_000)) if has_open else 5 * MINUTE_MS)
+        return min(until_tick, self.chance.choice((20_000, 75_000)) if has_open else 5 * MINUTE_MS)
 
     # Recovery pods
 

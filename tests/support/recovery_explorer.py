@@ -25,8 +25,9 @@ from jobs.store import backup, ledger
 from jobs.store.connection import open_store, transaction
 from jobs.store.writer import record_inventory
 
-LENGTH_MS = 75 * MINUTE_MS
-QUIET_MS = 12 * MINUTE_MS
+# Short ones for what meets within one attempt, long ones for what an hour's budget is counted over.
+LENGTHS_MS = (25 * MINUTE_MS, 25 * MINUTE_MS, 75 * MINUTE_MS)
+QUIET_MS = 9 * MINUTE_MS
 DISASTERS = ("reboot", "wall", "pod", "container", "store", "backup", "snapshot", "kill", "job", "ask", "heal")
 
 
@@ -89,7 +90,7 @@ class Schedule:
         """Let it all happen, then be quiet for a while, and look at what is left."""
         self.actors.start(self.chance.choice((1, 1, 2)))
         fate = self.scheduler.spawn("fate", self._fate)
-        self.scheduler.run(LENGTH_MS)
+        self.scheduler.run(self.chance.choice(LENGTHS_MS))
         self.scheduler.kill(fate)
         self._be_quiet()
         self._judge()
@@ -159,7 +160,7 @@ class Schedule:
 
     def _be_quiet(self) -> None:
         """Have nothing more go wrong, everything be well, and time pass for what is left to end."""
-        self.scheduler.chaos = Chaos()
+        self.scheduler.set_chaos(Chaos())
         self.world.faults = 0.0
         self.actors.stop()
         for pod in self.world.pods.values():

@@ -1,4 +1,4 @@
-"""What one recovery works with in the world: `jobs.means` over its pods, its network and its seed."""
+"""What one recovery works with in the world: `jobs.recovery.means` over its pods, its network and its seed."""
 
 from __future__ import annotations
 

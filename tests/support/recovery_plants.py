@@ -11,11 +11,11 @@ from unittest.mock import patch
 
 from recovery_world import World
 
-from jobs import fence, launcher, recoverer
 from jobs.clock import Clock
 from jobs.health.recovery import Attempt, AttemptState
-from jobs.launcher import Launcher
 from jobs.probe.actions import Challenge
+from jobs.recovery import fence, launcher, recoverer
+from jobs.recovery.launcher import Launcher
 from jobs.store import ledger
 from jobs.store.plans import due_plans
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from agent.signing import Signable, authorization, sign
-from jobs.redaction import REDACTED, redact, redact_text
+from jobs.recovery.redaction import REDACTED, redact, redact_text
 
 KEY = bytes(range(32))
 

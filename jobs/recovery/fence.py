@@ -8,8 +8,8 @@ from jobs.health.model import Instance, Pod
 from jobs.health.pods import is_opted_out
 from jobs.health.recovery import Action, Attempt, AttemptOutcome, Hold
 from jobs.health.remedies import CUTTING
-from jobs.means import Means, Pace, Patience
 from jobs.probe.verify import Look
+from jobs.recovery.means import Means, Pace, Patience
 from jobs.store.ledger import Ending
 
 # chosen: evidence, challenge and writes to the store, beside the act and its proof.

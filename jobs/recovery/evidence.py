@@ -20,7 +20,7 @@ from jobs.health.recovery import Attempt
 from jobs.probe.actions import AgentCalls
 from jobs.probe.screens import MAX_SCREEN_BYTES
 from jobs.probe.verify import Look
-from jobs.redaction import redact
+from jobs.recovery.redaction import redact
 from jobs.store import reader
 from jobs.store.connection import reading
 from jobs.store.evidence import MAX_BUNDLE_BYTES, prune, write_bundle

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from jobs.health.model import InstanceKey
 from jobs.health.recovery import Order
-from jobs.recoveryjobs import Seen
+from jobs.recovery.jobs import Seen
 from jobs.store import ledger
 from jobs.store.ledger import Moment
 from jobs.template import instance_of_job

@@ -1,6 +1,6 @@
 """One attempt, from its claim to its outcome: the fence, the act, and the proof that it helped.
 
-Every write to the store is a short transaction of its own, and every look outside is one call of `jobs.means`.
+Every write to the store is a short transaction of its own, and every look outside is one call of `jobs.recovery.means`.
 Between `begin_act` and the act nothing else happens, and the agent's challenge is older than both: a run that slept
 there finds its challenge expired.
 """
@@ -12,12 +12,12 @@ import sqlite3
 from dataclasses import dataclass, replace
 
 from jobs.errors import ClusterError, Conflict, Forbidden, NotFound
-from jobs.fence import Fence, Standing, stood_down
 from jobs.health.model import Instance
 from jobs.health.recovery import Action, Attempt, AttemptOutcome, Hold
-from jobs.means import Means, Pace, Patience
 from jobs.probe.actions import NO_KEY, ActOrder, Challenge, Done, Refused, Silent
 from jobs.probe.verify import Look, Verification
+from jobs.recovery.fence import Fence, Standing, stood_down
+from jobs.recovery.means import Means, Pace, Patience
 from jobs.store import ledger
 from jobs.store.asked import ask_tick
 from jobs.store.connection import transaction

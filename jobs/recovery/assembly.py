@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.clock import Clock
-from jobs.evidence import Recorder
-from jobs.ground import LocalGround
 from jobs.health.model import Instance
 from jobs.keys import MasterMissing, instance_keys, read_master
-from jobs.means import Ground, Means
 from jobs.planner import Recovery
 from jobs.probe.actions import NO_KEY, ActOrder, AgentCalls, Challenge, Done, Refused, Silent
 from jobs.probe.looks import Looks, watched_of
+from jobs.recovery.evidence import Recorder
+from jobs.recovery.ground import LocalGround
+from jobs.recovery.means import Ground, Means
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from jobs.recoverer import Result
+from jobs.recovery.recoverer import Result
 
 # Kubernetes docs, "Determine the Reason for Pod Failure": the default terminationMessagePath, and its limit.
 PATH = Path("/dev/termination-log")

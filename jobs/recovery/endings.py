@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobs.health.recovery import Attempt, AttemptOutcome
-from jobs.recoveryjobs import JobState, Look
+from jobs.recovery.jobs import JobState, Look
 from jobs.store.ledger import Ending
 
 # manifests/recover-cronjob.yaml: activeDeadlineSeconds, and a minute for a pod to end in.

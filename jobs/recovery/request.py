@@ -11,7 +11,7 @@ from jobs.health.model import Instance, InstanceKey
 from jobs.health.recovery import Action, Attempt, AttemptOutcome, Held, Hold, Order, Origin, Plan
 from jobs.health.situation import Wish
 from jobs.planner import Recovery, plan_one
-from jobs.recoverer import Result
+from jobs.recovery.recoverer import Result
 from jobs.store import ledger, reader
 from jobs.store.connection import reading, transaction
 from jobs.template import instance_of_job

@@ -8,7 +8,7 @@ from jobs.children import Child, start_lasting_child
 from jobs.errors import ClusterError
 from jobs.health.recovery import Attempt
 from jobs.holder import is_dead
-from jobs.recoveryjobs import JobState, Look, Seen
+from jobs.recovery.jobs import JobState, Look, Seen
 from jobs.template import attempt_job_name
 
 

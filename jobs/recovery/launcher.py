@@ -14,13 +14,13 @@ from functools import partial
 from math import inf
 from typing import TypeVar
 
-from jobs.adoption import is_strange, newest_of, orders_of, take_over
 from jobs.clock import Clock
-from jobs.endings import ending_of
 from jobs.errors import ClusterError
 from jobs.health.model import InstanceKey
 from jobs.health.recovery import Action, Attempt, AttemptOutcome, AttemptState, Limits, Order, Origin, Plan
-from jobs.recoveryjobs import JobState, Look, RecoveryJobs
+from jobs.recovery.adoption import is_strange, newest_of, orders_of, take_over
+from jobs.recovery.endings import ending_of
+from jobs.recovery.jobs import JobState, Look, RecoveryJobs
 from jobs.store import ledger, plans
 from jobs.store.connection import reading
 from jobs.store.lease import read_lease
