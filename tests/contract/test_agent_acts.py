@@ -85,7 +85,9 @@ def held(answered):
     return (status, answer.get("held"))
 
 
-@pytest.mark.parametrize("act_name", [soak("reset-interface"), "rebuild-bridge", "reset-audio", soak("reset-guest")])
+@pytest.mark.parametrize(
+    "act_name", [soak("reset-interface"), soak("rebuild-bridge"), "reset-audio", soak("reset-guest")]
+)
 def test_an_act_on_what_is_well_leaves_it_well_and_can_be_done_twice(decoy, act_name):
     assert [(200, True), (200, True)] == [held(decoy.act(act_name)) for _ in range(2)]
 
@@ -109,6 +111,7 @@ def test_reset_interface_puts_a_tap_back_into_its_bridge(decoy):
     assert "loco-br" == decoy.link("tap0")["master"]
 
 
+@pytest.mark.soak
 def test_reset_interface_without_the_bridge_does_not_hold_and_says_why(decoy):
     decoy.ip("link", "delete", "loco-br")
     status, answer = decoy.act("reset-interface")
@@ -195,7 +198,7 @@ def test_without_a_server_reset_audio_is_refused_and_restart_qemu_waits_for_it(d
     wait_for(lambda: decoy.streams() == 1 and decoy.peak() > 0.05, 30)
 
 
-@pytest.mark.parametrize("fault", [soak("freeze"), "halt", soak("blank"), "stop-qemu", "pause"])
+@pytest.mark.parametrize("fault", [soak("freeze"), "halt", soak("blank"), "stop-qemu", soak("pause")])
 def test_reset_guest_lets_the_guest_move_again(decoy, fault):
     decoy.fault(fault)
     pid = decoy.pid("qemu")
@@ -206,7 +209,7 @@ def test_reset_guest_lets_the_guest_move_again(decoy, fault):
 
 
 @pytest.mark.parametrize(
-    ("fault", "steps"), [(None, ["quit"]), ("stop-qemu", ["SIGTERM and SIGCONT to process {pid}"])]
+    ("fault", "steps"), [soak(None, ["quit"]), ("stop-qemu", ["SIGTERM and SIGCONT to process {pid}"])]
 )
 def test_restart_qemu_ends_it_and_the_restart_is_no_finding(decoy, fault, steps):
     before = decoy.report()["qemu"]["restarts"]
