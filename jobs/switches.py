@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jobs.health.control import PAUSE_REASON, PAUSE_UNTIL, RECOVERY, Stop, stop_of
+from jobs.health.control import SWITCHES, Stop, stop_of
 from jobs.health.recovery import Hold
 
 # chosen: an instant and a reason; a longer file is none of these.
@@ -19,10 +19,20 @@ def stop_in(folder: Path | None, now_ms: int) -> Stop | None:
     if folder is None:
         return None
     try:
-        read = {name: _read(folder / name) for name in (RECOVERY, PAUSE_UNTIL, PAUSE_REASON)}
+        return stop_of(_said_in(folder), now_ms)
     except (OSError, UnicodeDecodeError) as error:
         return Stop(Hold.KILL_SWITCH, f"the switches in {folder} can't be read: {error}")
-    return stop_of({name: text for name, text in read.items() if text is not None}, now_ms)
+
+
+def _said_in(folder: Path) -> dict[str, str]:
+    """Return what the folder's files say; of one that is no switch the name alone."""
+    try:
+        names = [file.name for file in folder.iterdir()]
+    except FileNotFoundError:
+        return {}
+    # What begins with a dot is kubelet's or an editor's.
+    found = {name: _read(folder / name) if name in SWITCHES else "" for name in names if not name.startswith(".")}
+    return {name: text for name, text in found.items() if text is not None}
 
 
 def _read(path: Path) -> str | None:

@@ -37,10 +37,13 @@ class ClusterGround:
             found = self._client.get(f"/api/v1/namespaces/{self._namespace}/configmaps/{CONTROL}")
         except NotFound:
             return None
-        switches = at(found, "data") or {}
-        if not isinstance(switches, dict):
-            raise ClusterError(f"ConfigMap {self._namespace}/{CONTROL} holds data that is no map")
-        return stop_of({name: str(value) for name, value in switches.items()}, self._wall_ms())
+        said: dict[str, str] = {}
+        for part in ("data", "binaryData"):  # what is no text stands in the second, in letters that no switch takes
+            switches = at(found, part) or {}
+            if not isinstance(switches, dict):
+                raise ClusterError(f"ConfigMap {self._namespace}/{CONTROL} holds {part} that is no map")
+            said.update({name: str(value) for name, value in switches.items()})
+        return stop_of(said, self._wall_ms())
 
     def instance(self) -> Instance | None:
         """Return the instance as its pod is now, None when there is none; what a file names is as it was.

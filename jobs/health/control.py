@@ -1,7 +1,7 @@
 """The fleet's switches, as ConfigMap `loco-control` or a folder of files of the same names says them; pure.
 
-Keys: `recovery` ("on", "off": the kill switch), `pause-until` (an instant), `pause-reason`. A value that can't be taken
-stops all acts: acts fail closed.
+Keys: `recovery` ("on", "off": the kill switch), `pause-until` (an instant), `pause-reason`. A value or a key that can't
+be taken stops all acts: acts fail closed, and whoever misspelt a switch wanted fewer of them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ from jobs.health.recovery import Hold
 RECOVERY = "recovery"
 PAUSE_UNTIL = "pause-until"
 PAUSE_REASON = "pause-reason"
+SWITCHES = (RECOVERY, PAUSE_UNTIL, PAUSE_REASON)
+
+# chosen: enough to recognise what was written; a plan carries the sentence for each sick instance.
+_SHOWN_CHARACTERS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,13 @@ def stop_of(data: Mapping[str, str], now_ms: int) -> Stop | None:
     """Return what the switches forbid now, None when they forbid nothing."""
     switch = data.get(RECOVERY, "on").strip()
     if switch != "on":
-        why = "recovery is switched off" if switch == "off" else f"{RECOVERY} is {switch!r}, on or off is allowed"
+        refused = f"{RECOVERY} is {switch[:_SHOWN_CHARACTERS]!r}, on or off is allowed"
+        why = "recovery is switched off" if switch == "off" else refused
         return Stop(Hold.KILL_SWITCH, f"{why} in loco-control")
+    strange = min(data.keys() - set(SWITCHES), default=None)
+    if strange is not None:
+        allowed = ", ".join(SWITCHES)
+        return Stop(Hold.KILL_SWITCH, f"{strange[:_SHOWN_CHARACTERS]!r} is no switch of loco-control, it has {allowed}")
     line = data.get(PAUSE_UNTIL, "").strip()
     if not line:
         return None
@@ -39,7 +48,7 @@ def stop_of(data: Mapping[str, str], now_ms: int) -> Stop | None:
     if until_ms is None:
         return Stop(
             Hold.PAUSED,
-            f"{PAUSE_UNTIL} is {line[:60]!r} in loco-control, an instant such as 2026-12-01T00:00:00Z is needed",
+            f"{PAUSE_UNTIL} is {line[:_SHOWN_CHARACTERS]!r} in loco-control, an instant such as 2026-12-01T00:00:00Z is needed",
         )
     if now_ms >= until_ms:
         return None

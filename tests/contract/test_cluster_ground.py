@@ -51,6 +51,12 @@ def test_a_switch_that_is_no_text_stops(objects):
     assert Hold.KILL_SWITCH is objects.ground.stop().hold
 
 
+def test_a_switch_that_kubernetes_keeps_as_bytes_stops(objects):
+    objects.kept[CONTROL] = {"metadata": {"name": "loco-control"}, "binaryData": {"recovery": "b2b/"}}
+
+    assert "recovery is 'b2b/', on or off is allowed in loco-control" == objects.ground.stop().detail
+
+
 def test_switches_that_are_no_map_are_an_error_and_never_a_leave(objects):
     objects.kept[CONTROL] = {"metadata": {"name": "loco-control"}, "data": ["recovery", "off"]}
 

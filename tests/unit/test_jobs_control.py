@@ -21,7 +21,6 @@ UNTIL_MS = NOW_MS + 3_600_000
         {RECOVERY: " on\n"},
         {PAUSE_UNTIL: ""},
         {PAUSE_UNTIL: "2027-01-15T08:00:00Z"},
-        {"other": "off"},
     ],
 )
 def test_nothing_is_forbidden_unless_somebody_says_so(data):
@@ -46,6 +45,18 @@ def test_a_switch_that_says_neither_is_off(value):
         stop.hold,
         stop.detail,
     )
+
+
+@pytest.mark.parametrize("name", ["recovry", "Recovery", "pause_until", "x" * 300])
+def test_a_switch_that_is_misspelt_stops_everything(name):
+    stop = stop_of({name: "off", RECOVERY: "on"}, NOW_MS)
+
+    expected = f"{name[:60]!r} is no switch of loco-control, it has recovery, pause-until, pause-reason"
+    assert (Hold.KILL_SWITCH, expected, None) == (stop.hold, stop.detail, stop.until_ms)
+
+
+def test_a_switch_that_is_a_book_is_not_told_whole():
+    assert len(stop_of({RECOVERY: "x" * 100_000}, NOW_MS).detail) < 200
 
 
 def test_a_pause_says_until_when_and_why():
