@@ -46,10 +46,8 @@ def stop_of(data: Mapping[str, str], now_ms: int) -> Stop | None:
         return None
     until_ms = _instant_ms(line)
     if until_ms is None:
-        return Stop(
-            Hold.PAUSED,
-            f"{PAUSE_UNTIL} is {line[:_SHOWN_CHARACTERS]!r} in loco-control, an instant such as 2026-12-01T00:00:00Z is needed",
-        )
+        wanted = "an instant such as 2026-12-01T00:00:00Z is needed"
+        return Stop(Hold.PAUSED, f"{PAUSE_UNTIL} is {line[:_SHOWN_CHARACTERS]!r} in loco-control, {wanted}")
     if now_ms >= until_ms:
         return None
     reason = data.get(PAUSE_REASON, "").strip()[:200] or "no reason given"
