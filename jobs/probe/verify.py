@@ -16,6 +16,8 @@ from jobs.health.model import Assessment, FailureClass, Instance, Severity
 from jobs.health.people import connected
 from jobs.health.recovery import Action, Attempt, AttemptOutcome
 from jobs.health.remedies import REMEDIES
+from jobs.health.rows import audio as audio_rows
+from jobs.health.rows import screen as screen_rows
 from jobs.health.rules import BY_CODE, FAULTS, RULES, WEIGHT
 
 # chosen: the agent checks every 3 s, so this is a fresh look at everything at least twice after the act's own dust.
@@ -24,6 +26,10 @@ GOOD_SECONDS = 5.0
 
 # chosen: one look may fall into a restart; what is there at the last two is there.
 WORSE_LOOKS = 2
+
+# Faults that keep a guest from being seen or heard: what an attempt doesn't answer, it needn't show either.
+_STILL = frozenset(rule.code for rule in screen_rows.ROWS)
+_SILENT = frozenset(rule.code for rule in audio_rows.ROWS)
 
 # What the act itself brings about, and nobody should take for a fault.
 _WANTED: dict[Action, frozenset[str]] = {
@@ -76,6 +82,7 @@ class Verification:
         self._before = before
         self._acted_at = acted_at_seconds
         self._answered = frozenset(attempt.codes)
+        self._borne = before.faults - self._answered
         self._wanted = _WANTED.get(attempt.action, frozenset())
         self._round = before.round
         self._good_at: list[float] = []
@@ -94,7 +101,7 @@ class Verification:
         elif look.round != self._round:
             self._good_at.append(look.at_seconds)
         self._round = look.round
-        self._unshown = _unshown(look, since_seconds=self._good_at[0]) if self._good_at else ""
+        self._unshown = self._unshown_at(look) if self._good_at else ""
         return self.is_well
 
     @property
@@ -115,8 +122,7 @@ class Verification:
 
     def _wrong_at(self, look: Look) -> frozenset[str]:
         """Return the faults that must be gone: what the attempt answers, and what wasn't there before it."""
-        borne = self._before.faults - self._answered
-        return look.faults - borne - self._wanted - (_SLOW - self._answered)
+        return look.faults - self._borne - self._wanted - (_SLOW - self._answered)
 
     def _missing_at(self, look: Look, wrong: Iterable[str]) -> str:
         """Say what keeps this look from being a good one, empty where nothing does."""
@@ -125,6 +131,32 @@ class Verification:
         if wrong:
             return f"{', '.join(sorted(wrong))} holds"
         return "no report came" if look.report is None else ""
+
+    def _unshown_at(self, look: Look) -> str:
+        """Say what is expected of the guest and hasn't been seen since the first good look, empty where nothing is.
+
+        Only within a run of good reports: an agent that has just started knows of no stillness before it.
+        """
+        seconds = look.at_seconds - self._good_at[0]
+        screen, audio = (look.report.screen, look.report.audio) if look.report else (None, None)
+        for expected, last_seconds, faults, clause in (
+            (
+                look.instance.expect_motion_seconds,
+                screen.still_seconds if screen else None,
+                _STILL,
+                "the screen hasn't moved yet",
+            ),
+            (
+                look.instance.expect_sound_seconds,
+                audio.silent_seconds if audio else None,
+                _SILENT,
+                "no sound has come yet",
+            ),
+        ):
+            is_missing = last_seconds is None or last_seconds >= seconds
+            if expected is not None and is_missing and self._borne.isdisjoint(faults):
+                return clause
+        return ""
 
     def _worse(self) -> list[str]:
         """Return the faults that came with the act, are worse than any before or in another layer, and stay."""
@@ -165,19 +197,3 @@ class SessionLoss:
     def seconds(self) -> float | None:
         """Return what was lost, None where it was never counted."""
         return None if self._missing is None else round(self._seconds, 1)
-
-
-def _unshown(look: Look, *, since_seconds: float) -> str:
-    """Say what is expected of the guest and hasn't been seen since then, empty where nothing is missing.
-
-    Only within a run of good reports: an agent that has just started knows of no stillness before it.
-    """
-    seconds = look.at_seconds - since_seconds
-    screen, audio = (look.report.screen, look.report.audio) if look.report else (None, None)
-    for wanted, since_last_seconds, clause in (
-        (look.instance.expect_motion_seconds, screen.still_seconds if screen else None, "the screen hasn't moved yet"),
-        (look.instance.expect_sound_seconds, audio.silent_seconds if audio else None, "no sound has come yet"),
-    ):
-        if wanted is not None and (since_last_seconds is None or since_last_seconds >= seconds):
-            return clause
-    return ""

@@ -216,6 +216,15 @@ def test_where_sound_is_expected_it_must_be_heard_within_the_run_of_good_reports
     )
 
 
+def test_a_guest_that_was_mute_before_needs_no_sound_to_have_its_tap_back():
+    guest = an_instance(expect_motion_seconds=None)
+    attempt = an_attempt("TapDown", action=Action.RESET_INTERFACE)
+    before = a_look(-1, "TapDown", "AudioMuted", instance=guest)
+    looks = [a_look(at, "AudioMuted", instance=guest, audio={"silent_seconds": None}) for at in (3, 6, 9)]
+
+    assert outcome(attempt, before, *looks)[0] is AttemptOutcome.HEALED
+
+
 def test_a_deleted_pod_is_well_only_as_another_one():
     attempt = an_attempt("QemuDead", action=Action.DELETE_POD)
     old, new = an_instance(uid="uid-1"), an_instance(uid="uid-2", expect_motion_seconds=None, expect_sound_seconds=None)
