@@ -179,7 +179,7 @@ def test_an_annotation_keeps_one_pod_from_being_acted_on(recovery):
 
 def test_one_nodes_trouble_is_one_incident_and_no_act_while_another_instance_recovers(recovery):
     deployment = recovery.deployment
-    deployment.wait_healthy(HEAL_SECONDS)
+    recovery.wait_quiet()
     nodes: dict[str, list[str]] = {}
     for pod in recovery.kube.get("pods", "--selector=app.kubernetes.io/component=emulator", namespace=INSTANCES)[
         "items"
@@ -209,9 +209,10 @@ def test_one_nodes_trouble_is_one_incident_and_no_act_while_another_instance_rec
     assert [] == acts
 
 
+@pytest.mark.soak  # and over real sockets in tests/contract/test_collector_plans.py
 def test_many_sick_at_once_without_a_common_cause_stop_every_act(recovery):
     deployment = recovery.deployment
-    deployment.wait_healthy(HEAL_SECONDS)
+    recovery.wait_quiet()
     nodes: dict[str, list[str]] = {}
     for pod in recovery.kube.get("pods", "--selector=app.kubernetes.io/component=emulator", namespace=INSTANCES)[
         "items"
