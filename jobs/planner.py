@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.report import HealthReport
@@ -55,10 +55,7 @@ def plan_fleet(
     plans = []
     for watched in fleet.values():
         if watched.incident:
-            is_fresh = watched.tick == tick
-            assessment = watched.assessment if is_fresh else None
-            report = watched.probe.report if watched.probe and is_fresh else None
-            plans.append(plan_recovery(ground.situation(watched.instance, watched.incident, assessment, report)))
+            plans.append(plan_recovery(ground.situation(watched.instance, watched.incident, *_look_of(watched, tick))))
     put_plans(connection, plans)
     return ground.brakes
 
@@ -74,22 +71,25 @@ def plan_one(
     instance = next((one for one in reader.inventory(connection) if one.key == key), None)
     if instance is None:
         return None
-    incidents = reader.open_incidents(connection)
-    brakes = {name: one for name, one in incidents.items() if is_common(name)}
     latest = reader.latest(connection).get(key)
     if latest and is_stale(latest.assessment.observed_at_ms, now.wall_ms):
         latest = None
     body = latest.report if latest and latest.outcome is ProbeOutcome.OK else None
-    ground = _Ground(connection, recovery, brakes, now)
+    ground = _Ground(connection, recovery, open_brakes(connection), now)
     return plan_recovery(
         ground.situation(
             instance,
-            incidents.get(key),
+            reader.open_incidents(connection).get(key),
             latest.assessment if latest else None,
             reader.report_of(body) if body else None,
             wish=wish,
         )
     )
+
+
+def open_brakes(connection: sqlite3.Connection) -> dict[InstanceKey, Incident]:
+    """Return the brakes that are on now, by their causes."""
+    return {key: one for key, one in reader.open_incidents(connection).items() if is_common(key)}
 
 
 def user_wait_left_seconds(
@@ -152,6 +152,16 @@ class _Ground:
             witnessed_ms=self._witnessed_ms,
             wish=wish,
         )
+
+
+def _look_of(watched: Watched, tick: int) -> tuple[Assessment | None, HealthReport | None]:
+    """Return what was seen of an instance at this tick, if anything.
+
+    A handshake after the probe may have moved the assessment; that is the same look, so it is of the probe's time.
+    """
+    if watched.tick != tick or watched.probe is None or watched.assessment is None:
+        return None, None
+    return watched.assessment, watched.probe.report
 
 
 def _seen(fleet: Mapping[InstanceKey, Watched], tick: int, now: Moment) -> Fleet:

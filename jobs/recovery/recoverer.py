@@ -12,8 +12,10 @@ import sqlite3
 from dataclasses import dataclass, replace
 
 from jobs.errors import ClusterError, Conflict, Forbidden, NotFound
+from jobs.health.brake import brake_on
 from jobs.health.model import Instance
 from jobs.health.recovery import Action, Attempt, AttemptOutcome, Hold
+from jobs.planner import open_brakes
 from jobs.probe.actions import NO_KEY, ActOrder, Challenge, Done, Refused, Silent
 from jobs.probe.verify import Look, Verification
 from jobs.recovery.fence import Fence, Standing, stood_down
@@ -108,24 +110,39 @@ class Recoverer:
     def _recover(self, attempt: Attempt, runner: str, ends_at: float) -> Ending:
         try:
             standing = Fence(self._means, self._patience, self._pace).stand(attempt, ends_at=ends_at)
+            if isinstance(standing, Ending):
+                return standing
+            self._keep_evidence(attempt, standing.look)
+            leave = self._leave(attempt, standing.instance)
+            if isinstance(leave, Ending):
+                return leave
+            against = self._begin(attempt, runner)
         except ClusterError as error:
             self._is_unusable = True
             return Ending(AttemptOutcome.STOOD_DOWN, f"nothing is done that can't be checked first: {error}")
-        if isinstance(standing, Ending):
-            return standing
-        self._keep_evidence(attempt, standing.look)
-        leave = self._leave(attempt, standing.instance)
-        if isinstance(leave, Ending):
-            return leave
-        self._begun_at = self._clock.boottime()
-        with transaction(self._connection):
-            has_begun = ledger.begin_act(self._connection, attempt.id, runner, now=self._clock.moment())
-        if not has_begun:
-            return Ending(AttemptOutcome.SUPERSEDED, "the attempt was ended, or its incident is over")
+        if against:
+            return against
         done = self._act(attempt, standing.instance, leave)
         if isinstance(done, Ending):
             return done
         return self._verify(attempt, standing, done, ends_at)
+
+    def _begin(self, attempt: Attempt, runner: str) -> Ending | None:
+        """Note that the act begins now, or return what has come up against it since it was planned.
+
+        Raises: ClusterError when the switches can't be read.
+        """
+        stop = self._means.ground.stop()
+        if stop:
+            return stood_down(stop.hold, stop.detail)
+        self._begun_at = self._clock.boottime()
+        with transaction(self._connection):
+            brake = brake_on(attempt.key, open_brakes(self._connection))
+            if brake:
+                return stood_down(brake.hold, brake.detail)
+            if ledger.begin_act(self._connection, attempt.id, runner, now=self._clock.moment()):
+                return None
+        return Ending(AttemptOutcome.SUPERSEDED, "the attempt was ended, or its incident is over")
 
     def _keep_evidence(self, attempt: Attempt, look: Look) -> None:
         self._evidence = self._means.keeper.keep(attempt, look)

@@ -4,11 +4,13 @@ from contextlib import closing
 
 import pytest
 from attempts import Recovery, World, a_pod_instance, assert_no_act, deleting, ended
-from ledgers import INCIDENT, WALL_MS, at, put_incident
+from ledgers import INCIDENT, KEY, WALL_MS, at, put_incident
 
 from agent.report import Actions
 from jobs.errors import ClusterError
+from jobs.health.causes import FLEET
 from jobs.health.control import Stop
+from jobs.health.model import InstanceKey
 from jobs.health.recovery import Action, AttemptOutcome, AttemptState, Hold
 from jobs.probe.actions import NO_KEY, Challenge, Done, Refused, Silent
 from jobs.store import asked, ledger
@@ -130,6 +132,31 @@ def test_a_switch_that_is_off_stops_it(recovery, world):
 
     assert_no_act(recovery, AttemptOutcome.STOOD_DOWN, "KillSwitch: recovery is switched off in loco-control")
     assert 0 == result.exit_code
+
+
+def test_a_switch_that_is_set_while_evidence_is_kept_still_stops_it(recovery, world):
+    world.on["evidence"] = lambda: setattr(world, "stops", Stop(Hold.KILL_SWITCH, "recovery is switched off"))
+    recovery.run()
+
+    assert_no_act(recovery, AttemptOutcome.STOOD_DOWN, "KillSwitch: recovery is switched off")
+
+
+BRAKES = {
+    FLEET: "FleetBrake: 1 instances are ill without a common cause, too many to act one by one",
+    "common/node/node-a": "CommonCause: 1 instances on node node-a are ill",
+}
+
+
+@pytest.mark.parametrize(("cause", "detail"), BRAKES.items(), ids=BRAKES)
+def test_a_brake_that_comes_on_after_the_plan_stops_it(recovery, world, cause, detail):
+    def brake():
+        with transaction(recovery.connection):
+            put_incident(recovery.connection, "incident-9", key=InstanceKey(cause), members=(KEY,))
+
+    world.on["challenge"] = brake
+    recovery.run()
+
+    assert_no_act(recovery, AttemptOutcome.STOOD_DOWN, detail)
 
 
 @pytest.mark.parametrize("what", ["switches", "pod"])

@@ -32,6 +32,7 @@ def put_incident(
     *,
     key: InstanceKey = KEY,
     closed_at_ms: int | None = None,
+    members: tuple[InstanceKey, ...] = (),
 ) -> None:
     """Write one incident as collect does; the caller holds the transaction."""
     writer._write_incident(
@@ -47,6 +48,7 @@ def put_incident(
             reasons=(),
             last_bad_tick=1,
             closed_at_ms=closed_at_ms,
+            members=members,
         ),
     )
 
