@@ -16,10 +16,12 @@ from jobs.health.brake import brake_on
 from jobs.health.model import Instance
 from jobs.health.recovery import Action, Attempt, AttemptOutcome, Hold
 from jobs.planner import open_brakes
-from jobs.probe.actions import NO_KEY, ActOrder, Challenge, Done, Refused, Silent
+from jobs.probe.actions import ActOrder, Challenge, Done, Refused, Silent
 from jobs.probe.verify import Look, Verification
+from jobs.recovery.answers import refused, said
 from jobs.recovery.fence import Fence, Standing, stood_down
 from jobs.recovery.means import Means, Pace, Patience
+from jobs.recovery.redaction import redact_text
 from jobs.store import ledger
 from jobs.store.asked import ask_tick
 from jobs.store.connection import transaction
@@ -29,16 +31,6 @@ logger = logging.getLogger(__name__)
 
 # Nothing went wrong: it helped, or nothing was to be done.
 _FINE = frozenset({AttemptOutcome.HEALED, AttemptOutcome.SUPERSEDED, AttemptOutcome.STOOD_DOWN})
-
-# What an agent says of now and not of here, see agent.actions.door.
-_NOT_NOW = {
-    NO_KEY: Hold.NO_KEY,
-    "acts-off": Hold.NO_KEY,
-    "busy": Hold.ATTEMPT_RUNNING,
-    "quota-spent": Hold.BUDGET_SPENT,
-    "challenge-expired": Hold.COOL_DOWN,
-    "challenge-unknown": Hold.IDENTITY_UNPROVEN,
-}
 
 # A pod's deletion has no challenge that expires: one that was begun so long ago isn't sent. With what its request may
 # take it ends before the ledger lets another attempt begin, after LATE_ACT_MS.
@@ -98,6 +90,7 @@ class Recoverer:
         """Write the outcome, and have the fleet looked at anew at once."""
         if self._evidence:
             ending = replace(ending, detail=f"{ending.detail}; no evidence was kept: {self._evidence}")
+        ending = replace(ending, detail=redact_text(ending.detail))
         with transaction(self._connection):
             now = self._clock.moment()
             is_ours = ledger.end(self._connection, attempt.id, ending, now=now, runner=runner)
@@ -162,7 +155,7 @@ class Recoverer:
         if isinstance(answer, Silent):
             return stood_down(Hold.IDENTITY_UNPROVEN, f"the agent can't be asked: {answer.detail}")
         if isinstance(answer, Refused):
-            return _refused(answer)
+            return refused(answer)
         if attempt.uid is not None and answer.pod_uid != attempt.uid:
             there = answer.pod_uid or "no uid"
             return stood_down(Hold.IDENTITY_UNPROVEN, f"the agent says {there}, the pod's uid is {attempt.uid}")
@@ -181,7 +174,7 @@ class Recoverer:
         )
         answer = self._means.agent.act(instance, order, challenge)
         if isinstance(answer, Refused):
-            return _refused(answer)
+            return refused(answer)
         if isinstance(answer, Silent) and not answer.has_reached:
             return stood_down(Hold.IDENTITY_UNPROVEN, f"the agent can't be asked: {answer.detail}")
         return answer
@@ -221,7 +214,7 @@ class Recoverer:
             outcome, detail = AttemptOutcome.UNKNOWN, f"the process was asked to end; {detail}"
         elif outcome is AttemptOutcome.NO_EFFECT and isinstance(done, Silent):
             outcome = AttemptOutcome.UNKNOWN
-        return Ending(outcome, f"{detail}; {_said(done)}", verification.lost.seconds)
+        return Ending(outcome, f"{detail}; {said(done)}", verification.lost.seconds)
 
     def _instance_now(self, known: Instance) -> Instance:
         """Return the instance as its pod is now; while nobody can say, as it was."""
@@ -230,19 +223,3 @@ class Recoverer:
         except ClusterError as error:
             logger.warning("the pod can't be read", extra={"problem": str(error)})
             return known
-
-
-def _refused(answer: Refused) -> Ending:
-    """Return what an agent's no means: not here at all, or only not now."""
-    if answer.code == "other-pod":
-        return Ending(AttemptOutcome.SUPERSEDED, answer.detail)
-    hold = _NOT_NOW.get(answer.code)
-    return stood_down(hold, answer.detail) if hold else Ending(AttemptOutcome.REFUSED, answer.detail)
-
-
-def _said(done: Done | Silent) -> str:
-    """Return what the agent said of the act."""
-    if isinstance(done, Silent):
-        return f"its answer got lost: {done.detail}"
-    held = {True: "it held", False: "it did not hold", None: "whether it held isn't known"}[done.held]
-    return f"{held}: {done.detail}"

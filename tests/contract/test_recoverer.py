@@ -257,6 +257,8 @@ REFUSALS = {
     "a silent agent": (Silent("no answer within 5 s", has_reached=True), "stood-down",
                        "IdentityUnproven: the agent can't be asked: no answer within 5 s"),
     "an agent of before": (Refused(404, "", "the agent answered 404"), "refused", "the agent answered 404"),
+    "a busy agent": (Refused(503, "", "too many requests"), "stood-down", "IdentityUnproven: too many requests"),
+    "no challenge": (Refused(200, "", "no challenge"), "stood-down", "IdentityUnproven: no challenge"),
     "another pod's agent": (Challenge("c", "uid-9"), "stood-down",
                             "IdentityUnproven: the agent says uid-9, the pod's uid is uid-1"),
     "an agent of no pod": (Challenge("c", ""), "stood-down",
@@ -274,7 +276,10 @@ def test_without_the_right_challenge_nothing_is_begun(recovery, world, leave, ou
 
 ANSWERS = {
     "it can't": (Refused(422, "cannot", "no QMP"), "refused", "no QMP"),
-    "bad signature": (Refused(401, "bad-signature", "not ours"), "refused", "not ours"),
+    "not allowed": (Refused(403, "not-allowed", "LOCO_ACTIONS"), "refused", "LOCO_ACTIONS"),
+    "bad signature": (Refused(401, "bad-signature", "not ours"), "stood-down", "NoKey: not ours"),
+    "no signature": (Refused(401, "unsigned", "a proxy took it"), "stood-down", "NoKey: a proxy took it"),
+    "no agent's word": (Refused(503, "", "too many"), "stood-down", "IdentityUnproven: too many"),
     "the run slept": (Refused(401, "challenge-expired", "older than 30 s"), "stood-down", "CoolDown: older than 30 s"),
     "another pod": (Refused(409, "other-pod", "this is pod b"), "superseded", "this is pod b"),
     "busy": (Refused(409, "busy", "another act"), "stood-down", "AttemptRunning: another act"),
@@ -292,6 +297,13 @@ def test_an_act_that_the_agent_refuses_is_not_verified(recovery, world, answer, 
 
     assert (AttemptOutcome(outcome), detail) == ended(recovery)
     assert "act" == world.said[-1]
+
+
+def test_what_an_agent_says_is_kept_without_what_looks_like_a_secret(recovery, world):
+    world.answer = Refused(422, "cannot", "the command said: Authorization: Bearer canary-3f9c")
+    recovery.run()
+
+    assert (AttemptOutcome.REFUSED, "the command said: (redacted)") == ended(recovery)
 
 
 def test_an_answer_that_got_lost_is_not_asked_for_again_but_looked_for(recovery, world):
