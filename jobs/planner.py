@@ -52,10 +52,11 @@ def plan_fleet(
     record_brakes(connection, [change.incident for change in changes])
     _log(brakes, changes)
     ground = _Ground(connection, recovery, after(brakes, changes), now)
-    plans = []
-    for watched in fleet.values():
-        if watched.incident:
-            plans.append(plan_recovery(ground.situation(watched.instance, watched.incident, *_look_of(watched, tick))))
+    plans = [
+        plan_recovery(ground.situation(watched.instance, watched.incident, *_look_of(watched, tick)))
+        for watched in fleet.values()
+        if watched.incident
+    ]
     put_plans(connection, plans)
     return ground.brakes
 
@@ -161,7 +162,7 @@ def _look_of(watched: Watched, tick: int) -> tuple[Assessment | None, HealthRepo
     """
     if watched.tick != tick or watched.probe is None or watched.assessment is None:
         return None, None
-    return watched.assessment, watched.probe.report
+    return replace(watched.assessment, observed_at_ms=watched.probe.received_at_ms), watched.probe.report
 
 
 def _seen(fleet: Mapping[InstanceKey, Watched], tick: int, now: Moment) -> Fleet:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from jobs.health.history import EMPTY, History, StoredTick, append, observe
+from jobs.health.history import EMPTY, History, StoredTick, append, began_ms, observe
 from jobs.health.model import (
     Assessment,
     Connectivity,
@@ -113,7 +113,7 @@ def _class_of(causes: Iterable[Rule]) -> FailureClass:
 
 def _reason(cause: Rule, effects: Iterable[Rule], view: View) -> Reason:
     """Return a rule as a reason: its own facts, then the codes that only follow from it."""
-    since_ms = view.history.since_ms.get(cause.code, view.at_ms)
+    since_ms = began_ms(view.history, cause.code, at_ms=view.at_ms)
     facts = [replace(one, since_ms=since_ms) for one in cause.evidence(view)]
     facts.extend(Evidence("explains", rule.code, since_ms=since_ms) for rule in effects if cause.code in rule.follows)
     return Reason(cause.code, cause.failure_class, cause.severity, tuple(facts))

@@ -65,9 +65,19 @@ def remember(history: History, probe: ProbeResult, assessment: Assessment, *, ti
     """Return the history with this tick's observation appended; a gap of more than MAX_GAP_MS forgets what was."""
     codes = tuple(reason.code for reason in assessment.reasons)
     stored = StoredTick(tick, probe.received_at_ms, probe.outcome, assessment.verdict, codes, probe.report)
-    began = history.since_ms
-    since_ms = {code: began.get(code, probe.received_at_ms) for code in codes} if codes else NEVER
+    since_ms = {code: began_ms(history, code, at_ms=probe.received_at_ms) for code in codes} if codes else NEVER
     return History(append(history.observations, observe(stored, suspected=assessment.suspected)), since_ms)
+
+
+def began_ms(history: History, code: str, *, at_ms: int) -> int:
+    """Return since when a reason that holds at `at_ms` does so, as far as somebody watched.
+
+    Beyond a gap it begins anew: nobody knows what was in between. So it does after a clock that jumped, either way.
+    """
+    last = history.observations[-1] if history.observations else None
+    if last is None or at_ms - last.received_at_ms > MAX_GAP_MS:
+        return at_ms
+    return min(history.since_ms.get(code, at_ms), at_ms)
 
 
 def append(observations: tuple[Observation, ...], new: Observation) -> tuple[Observation, ...]:

@@ -4,7 +4,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from builders import changed
+from builders import Watch, a_handshake, a_report, changed
 from collecting import Rounds, a_collector, agents, an_instance
 from full_report import a_full_report
 from pods import a_pod
@@ -15,7 +15,8 @@ from jobs.health.causes import FLEET
 from jobs.health.model import Instance, InstanceKey
 from jobs.health.recovery import Action, AttemptOutcome, Hold, Order
 from jobs.health.situation import Wish
-from jobs.planner import plan_one, user_wait_left_seconds
+from jobs.health.watched import see_connectivity
+from jobs.planner import plan_fleet, plan_one, user_wait_left_seconds
 from jobs.store import ledger, reader
 from jobs.store.connection import transaction
 from jobs.store.ledger import Ending
@@ -85,6 +86,21 @@ def test_a_healthy_tick_makes_a_plan_wait_though_the_incident_is_open(rounds):
         see(rounds, 1)
 
     assert (None, Hold.NOT_ACTIONABLE) == told(rounds)
+
+
+def test_a_handshake_after_the_only_look_at_a_fault_is_no_second_look(rounds):
+    policy = rounds.recovery.leave.policy
+    watch = Watch()
+    watch.see(a_report(network={"tap_up": False}), vnc="refused")
+    watch.see(a_report(audio={"muted": True}), vnc="ok")
+    handshake = a_handshake("refused", at_ms=watch.at_ms + 5000)
+    watched, moved = see_connectivity(watch.watched, handshake, policy=policy)
+    with transaction(rounds.connection):
+        plan_fleet(rounds.connection, rounds.recovery, {KEY: watched}, {}, tick=watch.tick, now=rounds.now())
+
+    (plan,) = read_plans(rounds.connection).values()
+    assert moved
+    assert "AudioMuted was seen at one tick only, two are needed" == plan.detail
 
 
 def test_a_plan_goes_with_its_incident(rounds):

@@ -167,6 +167,17 @@ def test_a_reason_says_since_when_it_holds_and_starts_anew_after_it_was_gone():
     assert [TICK_MS, TICK_MS, None, 4 * TICK_MS] == since
 
 
+@pytest.mark.parametrize("jump_ms", [7_200_000, -7_200_000])
+def test_a_reason_that_was_seen_before_a_gap_is_as_good_as_new(jump_ms):
+    watch = Watch()
+    down = a_report(network={"tap_up": False})
+    watch.see(down)
+    watch.at_ms += jump_ms
+    seen = watch.see(down)
+
+    assert {seen.observed_at_ms} == {one.since_ms for one in seen.reasons[0].evidence}
+
+
 def test_a_clock_stepped_back_two_hours_neither_raises_nor_makes_a_rate():
     watch = Watch()
     watch.see(a_legacy_report(), vnc=None)

@@ -34,6 +34,15 @@ def test_a_reason_keeps_its_beginning_while_it_holds():
     assert {"AudioMuted": 2} == history.since_ms
 
 
+@pytest.mark.parametrize("jump_ms", [MAX_GAP_MS + 1, 7_200_000, -7_200_000])
+def test_a_reason_begins_anew_after_a_gap_and_after_a_clock_that_jumped(jump_ms):
+    history = EMPTY
+    for tick, at_ms in enumerate([0, 15_000, 15_000 + jump_ms], start=1):
+        history = remember(history, a_probe(at_ms=at_ms), an_assessment("TapDown", at_ms=at_ms), tick=tick)
+
+    assert {"TapDown": 15_000 + jump_ms} == history.since_ms
+
+
 def test_an_observation_holds_what_rules_look_back_at():
     probe = a_probe(a_report(sequence=41, network={"rx_dropped": 3}), at_ms=9)
     seen = remember(EMPTY, probe, an_assessment("TapDown", suspected=("HighCpu",)), tick=5).observations[0]
