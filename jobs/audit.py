@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
+from math import inf
 
 from jobs.health.model import InstanceKey
 from jobs.health.recovery import Attempt, AttemptOutcome, AttemptState, Origin
@@ -88,18 +88,25 @@ def _too_many(rows: Sequence[Attempt]) -> Iterator[Breach]:
 
 
 def _overlaps(rows: Sequence[Attempt]) -> Iterator[Breach]:
-    """Yield each pair of which the later was booked before the earlier could act no more."""
-    for earlier, later in pairwise(rows):
-        if later.origin is Origin.ADOPTED:
-            continue
-        if earlier.state is not AttemptState.ENDED:
-            detail = f"{later.id} was booked while {earlier.id} is {earlier.state}"
-        elif later.booked_ms < earlier.spent_ms:
-            early_seconds = (earlier.spent_ms - later.booked_ms) / 1000
-            detail = f"{later.id} was booked {early_seconds:.3f} s before {earlier.id} could act no more"
-        else:
-            continue
-        yield Breach(Promise.OVERLAP, later.key, (earlier.id, later.id), detail)
+    """Yield each attempt that was booked before the one before it that can act longest could act no more."""
+    earlier: Attempt | None = None
+    for later in rows:
+        if earlier and later.origin is not Origin.ADOPTED and later.booked_ms < _last_ms(earlier):
+            yield Breach(Promise.OVERLAP, later.key, (earlier.id, later.id), _overlap(earlier, later))
+        if earlier is None or _last_ms(later) > _last_ms(earlier):
+            earlier = later
+
+
+def _last_ms(attempt: Attempt) -> float:
+    """Return the last moment at which it may act."""
+    return attempt.spent_ms if attempt.state is AttemptState.ENDED else inf
+
+
+def _overlap(earlier: Attempt, later: Attempt) -> str:
+    if earlier.state is not AttemptState.ENDED:
+        return f"{later.id} was booked while {earlier.id} is {earlier.state}"
+    early_seconds = (earlier.spent_ms - later.booked_ms) / 1000
+    return f"{later.id} was booked {early_seconds:.3f} s before {earlier.id} could act no more"
 
 
 def _of_one(attempt: Attempt) -> Iterator[Breach]:

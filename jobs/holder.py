@@ -8,12 +8,16 @@ A wrong answer costs a hand-over and never a second tick: every write is fenced 
 from __future__ import annotations
 
 import os
+import re
 import socket
 from pathlib import Path
 
 # proc_pid_stat(5): zombie, dead; T: stopped by a signal. A stopped process may wake any time; the fence is for that.
 _DEAD_STATES = frozenset("ZX")
 _GONE_STATES = _DEAD_STATES | {"T"}
+
+# What runs elsewhere has a name of another form: a pod's uid, a Job's name.
+_NAME = re.compile(r"(.+):([0-9]{1,10}):([0-9]+)")
 
 
 def own_name() -> str:
@@ -37,14 +41,14 @@ def is_dead(name: str) -> bool:
 
 
 def _is_in(name: str, states: frozenset[str]) -> bool:
-    host, pid, start = name.rsplit(":", 2)
-    if host != socket.gethostname():
+    match = _NAME.fullmatch(name)
+    if match is None or match[1] != socket.gethostname():
         return False
     try:
-        state, started = _state_and_start(int(pid))
+        state, started = _state_and_start(int(match[2]))
     except (FileNotFoundError, ProcessLookupError):
         return True
-    return state in states or started != start
+    return state in states or started != match[3]
 
 
 def _state_and_start(pid: int) -> tuple[str, str]:

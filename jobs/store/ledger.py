@@ -205,7 +205,7 @@ def name_job(connection: sqlite3.Connection, attempt_id: int, job: str) -> None:
 def claim(
     connection: sqlite3.Connection, attempt_id: int, runner: str, *, now: Moment, store: str | None = None
 ) -> Attempt | None:
-    """Give a planned attempt to one runner; None when it is another's or ended, or its incident is over.
+    """Give a planned attempt to one runner; None when it is another's or ended, or its incident is over, which ends it.
 
     store: the name that the Job was made under, which must be this one: two stores give the same ids. None for an
     attempt that the runner booked here itself.
@@ -219,10 +219,18 @@ def claim(
         "  (SELECT 1 FROM incidents WHERE id = attempts.incident AND closed_at_ms IS NULL))",
         (attempt_id, runner),
     ).rowcount
+    attempt = find(connection, attempt_id)
     if not claimed:
+        if attempt and attempt.state is AttemptState.PLANNED:
+            end(
+                connection,
+                attempt_id,
+                Ending(AttemptOutcome.SUPERSEDED, f"incident {attempt.incident} is over"),
+                now=now,
+            )
         return None
     bump_revision(connection)
-    return _one(connection, attempt_id)
+    return attempt
 
 
 def begin_act(connection: sqlite3.Connection, attempt_id: int, runner: str, *, now: Moment) -> bool:

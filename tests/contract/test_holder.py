@@ -2,13 +2,14 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 
 import pytest
 
-from jobs.holder import is_gone, name_of, own_name
+from jobs.holder import is_dead, is_gone, name_of, own_name
 
 
 @pytest.fixture
@@ -51,3 +52,10 @@ def test_a_later_process_with_the_same_pid_is_another(sleeper):
 
 def test_a_process_of_another_host_is_never_known_to_be_gone(sleeper):
     assert not is_gone("elsewhere:1:1")
+
+
+@pytest.mark.parametrize(
+    "name", ["0f3c9a52-uid-of-a-pod", "recover-4f3a9c-instance-3-17", f"{socket.gethostname()}:no-pid:1", ""]
+)
+def test_a_name_that_is_no_process_is_never_known_to_be_gone(name):
+    assert not is_dead(name)

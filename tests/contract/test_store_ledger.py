@@ -202,6 +202,17 @@ def test_nothing_is_booked_claimed_or_begun_for_an_incident_that_is_over(connect
     assert Held(Hold.NOT_ACTIONABLE, "incident incident-0 is over") == _book(connection, 100)
 
 
+def test_an_attempt_whose_incident_ends_before_its_job_is_at_work_costs_no_budget(connection):
+    attempt = _book(connection, 0)
+    with transaction(connection):
+        put_incident(connection, closed_at_ms=WALL_MS)
+    _claim(connection, attempt, 3)
+    ended = ledger.find(connection, attempt.id)
+
+    assert (AttemptOutcome.SUPERSEDED, "incident incident-0 is over") == (ended.outcome, ended.detail)
+    assert isinstance(_book(connection, 30, an_order(incident=None), Limits(attempts=1)), Attempt)
+
+
 def test_an_attempt_that_the_dispatcher_ended_is_neither_claimed_nor_begun(connection):
     planned, running = _book(connection, 0), _book(connection, 0, an_order(key=InstanceKey("a/b"), incident=None))
     _claim(connection, running, 1)

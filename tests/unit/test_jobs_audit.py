@@ -147,6 +147,14 @@ def test_an_attempt_booked_beside_an_open_one_is_found():
     assert [] == _promises(running)
 
 
+def test_an_attempt_that_was_taken_over_between_two_does_not_hide_that_they_overlap():
+    first = _an_attempt(1, 0, spent_ms=9 * MINUTE_MS)
+    adopted = _idle(2, MINUTE_MS)
+    adopted = replace(adopted, origin=Origin.ADOPTED, outcome=AttemptOutcome.UNKNOWN, spent_ms=2 * MINUTE_MS)
+
+    assert [(Promise.OVERLAP, (1, 3))] == _promises(first, adopted, _an_attempt(3, 5 * MINUTE_MS))
+
+
 @pytest.mark.parametrize(
     ("planted", "promise"),
     [
