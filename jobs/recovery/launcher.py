@@ -155,6 +155,11 @@ class Launcher:
             self._wake(0)
         if not self._is_compared or any(is_strange(one, found.store) for one in seen):
             yield partial(take_over, orders, newest_id)
+        # A Job that nobody has put down yet; in an older state of the ledger it may long have acted.
+        made = {one.attempt_id: one.job for one in seen if one.store == found.store}
+        for attempt in filter(_needs_job, found.attempts):
+            if attempt.id in made:
+                yield partial(_note_made, attempt.id, made[attempt.id])
 
     def _create_jobs(self, found: _Found) -> Iterator[_Step]:
         """Make the Jobs that attempts wait for; one that has waited too long gets none."""
