@@ -139,8 +139,13 @@ def _reason(reason: Reason) -> str:
 
 def _recovery(standing: Standing) -> str:
     """Return what is done about it next, and what was done last."""
-    told = (prose.outlook(standing), prose.outcome(standing))
-    return "".join(f'<p class="recovery">{escape(line)}</p>' for line in told if line)
+    lines = [escape(prose.outlook(standing))]
+    newest = prose.newest(standing)
+    if newest:
+        began = _time(newest.booked_at_ms, "begun ")
+        at = began if newest.ended_at_ms is None else _time(newest.ended_at_ms, "ended ")
+        lines.append(f"{escape(prose.outcome(newest))} {at}")
+    return "".join(f'<p class="recovery">{line}</p>' for line in lines if line)
 
 
 def _before(standing: Standing) -> str:

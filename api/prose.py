@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from api.fleet import Fleet, Standing
-from api.instants import rfc3339
 from api.views.recovery import why_not
+from jobs.health.brake import brake_on
+from jobs.health.causes import FLEET, is_common
 from jobs.health.recovery import Attempt, Hold
-
-# What holds all acts at once, in the order of who must lift it.
-_FLEET_WIDE = {
-    Hold.LEDGER_UNREAD: "Nothing is done yet.",
-    Hold.FLEET_BRAKE: "The brake is on.",
-    Hold.COMMON_CAUSE: "Instances share a cause, and nothing is done about them one by one.",
-}
 
 
 def outlook(standing: Standing) -> str:
@@ -22,30 +14,41 @@ def outlook(standing: Standing) -> str:
     known = standing.recovery
     if known is None or known.plan is None:
         return ""
-    action = f"{known.plan.action} next" if known.plan.action else "nothing next"
-    return f"Recovery: {action}; {why_not(standing, known) or known.plan.detail or 'due now'}."
+    action, told = known.plan.action or "nothing", why_not(standing, known) or known.plan.detail or "due now"
+    return f"Recovery: {told}." if action in told else f"Recovery: {action} next; {told}."
 
 
-def outcome(standing: Standing) -> str:
-    """Return what the newest attempt of the last hour came to, empty where there was none."""
+def newest(standing: Standing) -> Attempt | None:
+    """Return the newest attempt of the last hour, None where there was none."""
     attempts = standing.recovery.attempts if standing.recovery else ()
-    return _told(attempts[0]) if attempts else ""
+    return attempts[0] if attempts else None
+
+
+def outcome(one: Attempt) -> str:
+    """Return what an attempt came to, or how it stands."""
+    if one.outcome is None:
+        return f"Attempt {one.id}, {one.action}, is {one.state}."
+    return f"Attempt {one.id}, {one.action}, ended {one.outcome}{f': {one.detail}' if one.detail else ''}."
 
 
 def banners(fleet: Fleet) -> list[tuple[str, str]]:
-    """Return a headline and its detail for each thing that keeps recovery from acting anywhere."""
-    recovery = fleet.snapshot.recovery if fleet.snapshot else None
-    if recovery is None:
+    """Return a headline and its detail for each thing that keeps recovery from acting on more than one instance."""
+    snapshot = fleet.snapshot
+    if snapshot is None or snapshot.recovery is None:
         return []
+    recovery = snapshot.recovery
     found = []
     if recovery.bounds.is_dry_run:
         found.append(("Dry run.", "Recovery is planned and shown, and nothing is done."))
     if fleet.stop:
         found.append(("Nothing is done now.", f"{fleet.stop.hold}: {fleet.stop.detail}"))
-    holds = [(one.hold.hold, one.hold.detail) for one in recovery.instances.values() if one.hold]
-    for hold, headline in _FLEET_WIDE.items():
-        details = Counter(detail for one, detail in holds if one is hold)
-        found += [(headline, f"{detail} ({count})") for detail, count in sorted(details.items())]
+    holds = {one.hold for one in recovery.instances.values() if one.hold}
+    found += [("Nothing is done yet.", held.detail) for held in holds if held.hold is Hold.LEDGER_UNREAD]
+    for key, incident in sorted(snapshot.incidents.items()):
+        held = brake_on(incident.members[0], {key: incident}) if is_common(key) and incident.members else None
+        if held:
+            scope = "about any instance" if key == FLEET else "about them one by one"
+            found.append((f"Nothing is done {scope}.", f"{held.hold}: {held.detail}"))
     return found
 
 
@@ -57,10 +60,3 @@ def mode(fleet: Fleet) -> str:
     if fleet.stop:
         return "recovery is stopped"
     return "recovery is a dry run" if recovery.bounds.is_dry_run else "recovery acts"
-
-
-def _told(one: Attempt) -> str:
-    if one.outcome is None:
-        return f"Attempt {one.id}, {one.action}, is {one.state} since {rfc3339(one.booked_at_ms)}."
-    ended = f" at {rfc3339(one.ended_at_ms)}" if one.ended_at_ms is not None else ""
-    return f"Attempt {one.id}, {one.action}, ended {one.outcome}{ended}{f': {one.detail}' if one.detail else ''}."

@@ -77,8 +77,8 @@ def after(brakes: Mapping[InstanceKey, Incident], changes: Iterable[IncidentChan
 def brake_on(key: InstanceKey, brakes: Mapping[InstanceKey, Incident]) -> Held | None:
     """Return what the open brakes hold an instance to."""
     if FLEET in brakes:
-        count = len(brakes[FLEET].members)
-        return Held(Hold.FLEET_BRAKE, f"{count} instances are ill without a common cause, too many to act one by one")
+        ill = f"{len(brakes[FLEET].members)} instances were ill at once without a common cause"
+        return Held(Hold.FLEET_BRAKE, f"{ill}, too many to act one by one")
     for incident in brakes.values():
         if key in incident.members:
             return Held(Hold.COMMON_CAUSE, f"{len(incident.members)} instances on {name_of(incident.key)} are ill")

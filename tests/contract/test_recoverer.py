@@ -142,7 +142,7 @@ def test_a_switch_that_is_set_while_evidence_is_kept_still_stops_it(recovery, wo
 
 
 BRAKES = {
-    FLEET: "FleetBrake: 1 instances are ill without a common cause, too many to act one by one",
+    FLEET: "FleetBrake: 1 instances were ill at once without a common cause, too many to act one by one",
     "common/node/node-a": "CommonCause: 1 instances on node node-a are ill",
 }
 

@@ -1,7 +1,9 @@
 """Recovery as it is told: what was done, what is next, why not yet, and nothing where nothing is known."""
 
 import json
+import re
 from dataclasses import replace
+from html import escape
 
 import msgspec
 import pytest
@@ -155,7 +157,7 @@ def test_why_says_what_is_next_and_why_not_yet():
         (a_plan(ENTRY, detail=""), "Recovery: restart-qemu next; due now."),
         (
             a_plan(ENTRY, hold=Hold.USER_CONNECTED, detail=WAITS),
-            f"Recovery: restart-qemu next; UserConnected: {WAITS}.",
+            f"Recovery: UserConnected: {WAITS}.",
         ),
         (
             a_plan(ENTRY, action=None, hold=Hold.NEEDS_HUMAN, detail="every rung was tried"),
@@ -171,39 +173,67 @@ def test_the_page_has_a_line_of_what_is_next(plan, expected):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, "Attempt 12, reset-audio, ended healed at 2026-11-24T20:07:23.000Z: well for 6 s."),
+        ({}, "Attempt 12, reset-audio, ended healed: well for 6 s. 20:07:23 UTC"),
         (
             {"state": AttemptState.RUNNING, "outcome": None, "ended_at_ms": None},
-            "Attempt 12, reset-audio, is running since 2026-11-24T20:07:13.000Z.",
+            "Attempt 12, reset-audio, is running. 20:07:13 UTC",
         ),
         (
-            {"outcome": AttemptOutcome.UNKNOWN, "ended_at_ms": None, "detail": ""},
-            "Attempt 12, reset-audio, ended unknown-outcome.",
+            {"outcome": AttemptOutcome.UNKNOWN, "ended_at_ms": None, "detail": "<lost>"},
+            "Attempt 12, reset-audio, ended unknown-outcome: &lt;lost&gt;. 20:07:13 UTC",
         ),
     ],
 )
 def test_the_page_has_a_line_of_what_came_of_the_last_attempt(changes, expected):
-    standing = sick(a_recovery(None, an_attempt(ENTRY, **changes), an_attempt(ENTRY, id=3, action=Action.RESET_GUEST)))
+    attempts = (an_attempt(ENTRY, **changes), an_attempt(ENTRY, id=3, action=Action.RESET_GUEST))
+    page = render(a_fleet_now(snapshot_of(a_recovery(None, *attempts))))
 
-    assert expected == prose.outcome(standing)
+    assert [expected] == [re.sub("</?time[^>]*>", "", line) for line in re.findall('class="recovery">(.+?)</p>', page)]
 
 
 def test_without_attempts_or_a_store_the_page_has_no_such_line():
-    assert ["", ""] == [prose.outcome(the_standing()), prose.outlook(replace(the_standing(), recovery=None))]
+    assert (None, "") == (prose.newest(the_standing()), prose.outlook(replace(the_standing(), recovery=None)))
+
+
+def braked(key, *members):
+    """Return the snapshot of a dead instance, held by an incident of several."""
+    brake = replace(an_incident(ENTRY), id="b", key=InstanceKey(key), members=members or (ENTRY.key,))
+    made = snapshot_of(a_recovery(a_plan(ENTRY, hold=Hold.FLEET_BRAKE, detail="restart-qemu waits: it is on")))
+    return replace(made, incidents={**made.incidents, brake.key: brake})
 
 
 @pytest.mark.parametrize(
-    ("known", "expected"),
+    ("key", "expected"),
     [
-        (a_recovery(is_dry_run=True), "<b>Dry run.</b> Recovery is planned and shown, and nothing is done."),
         (
-            a_recovery(a_plan(ENTRY, hold=Hold.FLEET_BRAKE, detail="8 instances are ill <now>")),
-            "<b>The brake is on.</b> 8 instances are ill &lt;now&gt; (1)",
+            "common/fleet/brake",
+            (
+                "Nothing is done about any instance.",
+                "FleetBrake: 1 instances were ill at once without a common cause, too many to act one by one",
+            ),
         ),
+        ("common/node/<a>", ("Nothing is done about them one by one.", "CommonCause: 1 instances on node <a> are ill")),
     ],
 )
-def test_what_stops_all_acts_is_a_banner(known, expected):
-    assert expected in render(a_fleet_now(snapshot_of(known)))
+def test_a_brake_is_one_banner_whatever_acts_it_holds(key, expected):
+    fleet = a_fleet_now(braked(key))
+
+    assert [expected] == prose.banners(fleet)
+    assert escape(expected[1]) in render(fleet)
+
+
+def test_a_ledger_that_is_not_read_yet_is_one_banner():
+    held = Held(Hold.LEDGER_UNREAD, "it isn't known yet what was done")
+    one = a_recovery(a_plan(ENTRY), held=held).of(ENTRY.key)
+    known = replace(a_recovery(), instances={InstanceKey("a/a"): one, InstanceKey("a/b"): one})
+
+    assert [("Nothing is done yet.", held.detail)] == prose.banners(a_fleet_now(snapshot_of(known)))
+
+
+def test_a_dry_run_is_a_banner():
+    expected = "<b>Dry run.</b> Recovery is planned and shown, and nothing is done."
+
+    assert expected in render(a_fleet_now(snapshot_of(a_recovery(is_dry_run=True))))
 
 
 def test_what_the_switches_forbid_is_a_banner_also_while_nothing_is_ill():

@@ -88,7 +88,8 @@ def test_forty_percent_ill_without_a_common_cause_stops_all_acts():
 
     assert [FLEET] == list(brakes)
     assert dict.fromkeys(range(10), Hold.FLEET_BRAKE) == holds(brakes, 10)
-    assert "4 instances are ill without a common cause, too many to act one by one" == brake_on(key(9), brakes).detail
+    expected = "4 instances were ill at once without a common cause, too many to act one by one"
+    assert expected == brake_on(key(9), brakes).detail
 
 
 @pytest.mark.parametrize(("size", "ill", "is_on"), [(5, 2, False), (5, 3, True), (20, 3, False), (20, 4, True)])
