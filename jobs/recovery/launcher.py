@@ -209,7 +209,7 @@ class Launcher:
             return
         room = min(MAX_BOOKED, MAX_OPEN - len(ledger.open_attempts(connection)))
         for plan in plans.due_plans(connection):
-            if plan.action and room > 0 and not _has_ended_since(connection, plan.key, witnessed_ms - age_ms):
+            if plan.action and room > 0 and not ledger.has_ended_since(connection, plan.key, witnessed_ms - age_ms):
                 booked = ledger.book(connection, _order_of(plan, plan.action), self._limits, now=now)
                 if isinstance(booked, Attempt):
                     room -= 1
@@ -270,11 +270,6 @@ def _plan_age_ms(connection: sqlite3.Connection, now: Moment) -> int | None:
     if lease.slot_ms is None or lease.boot_id != now.boot_id or now.boottime_ms - lease.slot_ms > PLAN_MS:
         return None
     return max(now.boottime_ms - lease.slot_ms, 0)
-
-
-def _has_ended_since(connection: sqlite3.Connection, key: InstanceKey, since_ms: int) -> bool:
-    """Tell whether the instance's last attempt ended after its plan was made, which then knows nothing of it."""
-    return any((attempt.ended_ms or 0) >= since_ms for attempt in ledger.of_instance(connection, key, limit=1))
 
 
 def _order_of(plan: Plan, action: Action) -> Order:

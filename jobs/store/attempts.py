@@ -51,8 +51,10 @@ def select(connection: sqlite3.Connection, rest: str, values: tuple[object, ...]
 
 def recent(connection: sqlite3.Connection, *, window_ms: int) -> list[Attempt]:
     """Return the attempts that are open, or were so within `window_ms` of witnessed time; the newest first."""
-    where = "WHERE state <> 'ended' OR spent_ms > (SELECT witnessed_ms FROM ledger) - ? ORDER BY id DESC"
-    return select(connection, where, (window_ms,))
+    found = select(connection, "WHERE state <> 'ended'")
+    since = "WHERE state = 'ended' AND spent_ms > (SELECT witnessed_ms FROM ledger) - ?"
+    found += select(connection, since, (window_ms,))
+    return sorted(found, key=lambda attempt: -attempt.id)
 
 
 def witnessed_ms(connection: sqlite3.Connection) -> int:

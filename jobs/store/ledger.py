@@ -100,8 +100,9 @@ def adopt(connection: sqlite3.Connection, orders: Iterable[tuple[Order, str]], *
     """
     witnessed_ms = witness(connection, now)
     has_changed = not is_adopted(connection)
+    known = {job for (job,) in connection.execute("SELECT job FROM attempts WHERE job IS NOT NULL")}
     for order, job in orders:
-        if connection.execute("SELECT 1 FROM attempts WHERE job = ?", (job,)).fetchone() is None:
+        if job not in known:
             _insert_adopted(connection, order, job, witnessed_ms, now.wall_ms)
             has_changed = True
     if has_changed:
@@ -140,16 +141,16 @@ def refusal(
     """Return why no attempt may be booked for an instance now, None when one may. Force skips the cool-down alone."""
     if not is_adopted(connection):
         return Held(Hold.LEDGER_UNREAD, "it isn't known yet what was done before this store was made")
+    running = connection.execute("SELECT id, state FROM attempts WHERE key = ? AND state <> 'ended'", (key,)).fetchone()
+    if running:
+        return Held(Hold.ATTEMPT_RUNNING, f"attempt {running[0]} is {running[1]}")
     rows = connection.execute(
-        "SELECT id, state, acted_ms IS NOT NULL OR outcome IS ?, spent_ms, ended_ms FROM attempts"
-        " WHERE key = ? AND (state <> 'ended' OR spent_ms > ?) ORDER BY spent_ms",
+        "SELECT id, acted_ms IS NOT NULL OR outcome IS ?, spent_ms, ended_ms FROM attempts"
+        " WHERE key = ? AND spent_ms > ? ORDER BY spent_ms",
         (AttemptOutcome.UNKNOWN.value, key, witnessed_ms - BUDGET_MS),
     ).fetchall()
-    for attempt_id, state, *_ in rows:
-        if state != AttemptState.ENDED:
-            return Held(Hold.ATTEMPT_RUNNING, f"attempt {attempt_id} is {state}")
-    spent = [spent_ms for _, _, may_have_acted, spent_ms, _ in rows if may_have_acted]
-    idle = [spent_ms for _, _, may_have_acted, spent_ms, _ in rows if not may_have_acted]
+    spent = [spent_ms for _, may_have_acted, spent_ms, _ in rows if may_have_acted]
+    idle = [spent_ms for _, may_have_acted, spent_ms, _ in rows if not may_have_acted]
     return (
         _over(spent, min(limits.attempts, MOST_ATTEMPTS), "attempts", witnessed_ms)
         or _over(idle, limits.idle_attempts, "idle attempts", witnessed_ms)
@@ -167,12 +168,12 @@ def _over(spent: Sequence[int], most: int, what: str, witnessed_ms: int) -> Held
 
 
 def _too_soon(
-    rows: Sequence[tuple[int, str, bool, int, int]], limits: Limits, witnessed_ms: int, *, is_forced: bool
+    rows: Sequence[tuple[int, bool, int, int]], limits: Limits, witnessed_ms: int, *, is_forced: bool
 ) -> Held | None:
     """Return the hold while the last attempt may still act, which nothing skips, or is too fresh."""
     if not rows:
         return None
-    last_id, _, _, spent_ms, _ = rows[-1]
+    last_id, _, spent_ms, _ = rows[-1]
     if witnessed_ms < spent_ms:
         wait_seconds = (spent_ms - witnessed_ms) / 1000
         return Held(Hold.COOL_DOWN, f"attempt {last_id} may still act for {wait_seconds:.0f} s", wait_seconds)
@@ -296,17 +297,19 @@ def find(connection: sqlite3.Connection, attempt_id: int) -> Attempt | None:
 
 def open_attempts(connection: sqlite3.Connection) -> list[Attempt]:
     """Return the attempts that have not ended, oldest first."""
-    return select(connection, "WHERE state <> 'ended' ORDER BY id")
+    # Sorted here: asked to sort by id, SQLite reads the whole table in that order.
+    return sorted(select(connection, "WHERE state <> 'ended'"), key=lambda attempt: attempt.id)
+
+
+def has_ended_since(connection: sqlite3.Connection, key: InstanceKey, since_ms: int) -> bool:
+    """Tell whether an attempt on an instance ended at that witnessed time or later."""
+    asked = "SELECT 1 FROM attempts WHERE key = ?1 AND spent_ms >= ?2 AND ended_ms >= ?2"
+    return connection.execute(asked, (key, since_ms)).fetchone() is not None
 
 
 def of_incident(connection: sqlite3.Connection, incident: str) -> list[Attempt]:
     """Return an incident's attempts, oldest first."""
     return select(connection, "WHERE incident = ? ORDER BY id", (incident,))
-
-
-def of_instance(connection: sqlite3.Connection, key: InstanceKey, *, limit: int = 100) -> list[Attempt]:
-    """Return an instance's attempts, newest first."""
-    return select(connection, "WHERE key = ? ORDER BY id DESC LIMIT ?", (key, limit))
 
 
 def every(connection: sqlite3.Connection) -> list[Attempt]:

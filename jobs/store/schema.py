@@ -230,6 +230,7 @@ CREATE TABLE attempts (               -- 1 year
     has_evidence INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX attempts_by_key ON attempts (key, spent_ms);
+CREATE INDEX attempts_by_spent ON attempts (spent_ms);
 CREATE INDEX attempts_by_incident ON attempts (incident);
 CREATE UNIQUE INDEX attempts_open ON attempts (key) WHERE state <> 'ended';
 CREATE TRIGGER attempts_total AFTER UPDATE OF outcome ON attempts WHEN old.outcome IS NULL AND new.outcome IS NOT NULL
