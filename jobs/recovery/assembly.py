@@ -15,7 +15,7 @@ from jobs.planner import Recovery
 from jobs.probe.actions import NO_KEY, ActOrder, AgentCalls, Challenge, Done, Refused, Silent
 from jobs.probe.looks import Looks, watched_of
 from jobs.recovery.evidence import Recorder
-from jobs.recovery.ground import LocalGround
+from jobs.recovery.ground import LocalGround, NoGround
 from jobs.recovery.means import Ground, Means
 
 
@@ -70,9 +70,11 @@ def means_for(
             monotonic=clock.monotonic,
         )
         opened.enter_context(closing(looks))
-        ground: Ground = LocalGround(connection, known.key, control=place.recovery.control, wall_ms=clock.wall_ms)
-        if place.namespace and is_known:
+        ground: Ground = NoGround()
+        if is_known and place.namespace:
             ground = _cluster_ground(place.namespace, known, clock, opened)
+        elif is_known:
+            ground = LocalGround(connection, known.key, control=place.recovery.control, wall_ms=clock.wall_ms)
         recorder = Recorder(
             connection, place.store, calls, pod=lambda: getattr(ground, "pod", None), wall_ms=clock.wall_ms
         )

@@ -1,4 +1,4 @@
-"""One instance and the switches on a machine without a cluster: the inventory in the store, files in a folder."""
+"""One instance and the switches without an API server: the inventory in the store, files in a folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from jobs.errors import Forbidden
+from jobs.errors import Forbidden, NotFound
 from jobs.health.control import Stop
 from jobs.health.model import Instance, InstanceKey
 from jobs.store import reader
@@ -38,3 +38,19 @@ class LocalGround:
     def delete_pod(self, uid: str) -> None:
         """Refuse: here are no pods. Raises: Forbidden."""
         raise Forbidden(f"{self._key} has no pod of uid {uid} that could be deleted here")
+
+
+class NoGround:
+    """What there is to stand on for an instance that the inventory doesn't have: nothing, also if it comes back."""
+
+    def stop(self) -> Stop | None:
+        """Return None: there is nothing to forbid."""
+        return None
+
+    def instance(self) -> Instance | None:
+        """Return None."""
+        return None
+
+    def delete_pod(self, uid: str) -> None:
+        """Refuse. Raises: NotFound."""
+        raise NotFound(f"the inventory has no instance with a pod of uid {uid}")

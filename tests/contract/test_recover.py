@@ -14,7 +14,12 @@ from recover_runs import Store
 from servers import http, serving
 
 from agent.report import Actions, Clients, Sessions, encode
+from jobs.clock import Clock
+from jobs.health.policy import Policy
 from jobs.health.recovery import Action, AttemptOutcome, AttemptState
+from jobs.health.situation import Leave
+from jobs.planner import Recovery
+from jobs.recovery.assembly import Place, means_for
 from jobs.recovery.termination import tell
 from jobs.store import ledger
 
@@ -91,6 +96,14 @@ def test_an_instance_that_left_the_inventory_ends_its_attempt(store, watched):
 
     assert (0, "superseded") == (done.exit_code, done.said["outcome"])
     assert AttemptOutcome.SUPERSEDED is store.row(attempt_id).outcome
+
+
+@pytest.mark.parametrize("namespace", ["", "loco-health"])
+def test_an_instance_that_comes_back_while_its_attempt_runs_is_not_found(store, watched, namespace):
+    place = Place(store=store.path, recovery=Recovery(Leave(Policy())), namespace=namespace)
+
+    with means_for(place, store.connection, watched.instance, clock=Clock(), is_known=False) as means:
+        assert means.ground.instance() is None
 
 
 def test_without_a_master_key_nothing_is_asked_of_the_agent(store, watched):
