@@ -19,9 +19,9 @@ def plan_recovery(situation: Situation) -> Plan:
     """Return what is to be done next about one instance, or why nothing is; total, and costs about 20 us."""
     rung = next_rung(situation)
     if isinstance(rung, Held):
-        return _steady(_plan(situation, None, rung, None), situation.before)
+        return _steady(_plan(situation, None, rung, _wanted_ms(situation, None)), situation.before)
     held = next((held for gate in GATES if (held := gate(situation, rung))), None)
-    wanted_ms = _wanted_ms(situation, rung)
+    wanted_ms = _wanted_ms(situation, rung.action)
     if held is None:
         wanted_ms = situation.witnessed_ms if wanted_ms is None else wanted_ms
         held = _users(situation, rung, wanted_ms) or _dry_run(situation, rung)
@@ -43,7 +43,7 @@ def _plan(situation: Situation, rung: Rung | None, held: Held | None, wanted_ms:
         restarts=instance.pod.restarts if instance.pod else None,
         codes=rung.codes if rung else _codes(situation),
         is_cutting=is_cutting,
-        wanted_ms=wanted_ms if is_cutting else None,
+        wanted_ms=wanted_ms if is_cutting or rung is None else None,
     )
 
 
@@ -68,19 +68,21 @@ def _steady(plan: Plan, before: Plan | None) -> Plan:
     return before if is_same and moved_ms < _SAME_MS else plan
 
 
-def _wanted_ms(situation: Situation, rung: Rung) -> int | None:
+def _wanted_ms(situation: Situation, action: Action | None) -> int | None:
     """Return since when this act is wanted and nothing but people stood in its way; None where that is new.
 
-    An act ends the wait: when its fault comes back, people are waited for anew.
+    A tick without an act (action None: a lost report, a good moment of a fault that flaps) lets the wait run on, or
+    people would be waited for without end. An act ends it: when its fault comes back, people are waited for anew.
     """
     before = situation.before
-    if before is None or before.action is not rung.action or before.wanted_ms is None:
+    if before is None or before.wanted_ms is None:
         return None
+    is_another = action is not None and before.action not in (None, action)
     has_acted = any(
-        one.action is rung.action and one.acted_ms is not None and one.acted_ms >= before.wanted_ms
+        action in (None, one.action) and one.acted_ms is not None and one.acted_ms >= before.wanted_ms
         for one in situation.attempts
     )
-    return None if has_acted else before.wanted_ms
+    return None if is_another or has_acted else before.wanted_ms
 
 
 def _switches(situation: Situation, _: Rung) -> Held | None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pods import a_pod
 from situations import ACTS, INSTANCE, NOW_MS, WITNESSED_MS, a_situation, acting_report, an_attempt, lasting
 
-from agent.report import Actions, Clients, Sessions
+from agent.report import Actions
 from jobs.health.control import Stop
 from jobs.health.holds import HOLDS
 from jobs.health.ladder import FROZEN
@@ -188,76 +188,6 @@ def test_an_outcome_that_nobody_saw_has_its_time_to_show():
     assert hold("QemuStuck", attempts=(lost,), wish=Wish(is_forced=True)) is None
 
 
-def test_people_are_waited_for_before_an_act_that_cuts_them_off():
-    made = plan("ScreenFrozen", report=WATCHED)
-
-    assert (Hold.USER_CONNECTED, NOW_MS + 300_000) == (made.hold, made.until_ms)
-    assert "reset-guest waits: 1 connected, it is done after 300 s at the latest" == made.detail
-    assert "nobody can tell who is connected" in plan("ScreenFrozen", report=UNKNOWN).detail
-
-
-def test_an_act_that_cuts_nobody_off_goes_ahead():
-    assert hold("TapDown", report=WATCHED) is None
-
-
-def test_people_are_waited_for_up_to_the_limit_and_no_longer():
-    first = plan("ScreenFrozen", report=WATCHED)
-
-    def after(seconds):
-        now = {"now_ms": NOW_MS + seconds * 1000, "witnessed_ms": WITNESSED_MS + seconds * 1000}
-        return plan("ScreenFrozen", report=WATCHED, before=first, **now)
-
-    assert first == after(299)
-    assert after(300).is_due
-
-
-def test_a_wall_clock_that_jumps_cuts_nobody_off():
-    first = plan("ScreenFrozen", report=WATCHED)
-    now = {"now_ms": NOW_MS + 7_200_000, "witnessed_ms": WITNESSED_MS + 15_000}
-
-    assert Hold.USER_CONNECTED == hold("ScreenFrozen", report=WATCHED, before=first, **now)
-
-
-def test_the_act_is_due_at_once_when_the_last_one_leaves():
-    first = plan("ScreenFrozen", report=WATCHED)
-
-    assert plan("ScreenFrozen", before=first).is_due
-
-
-def test_waiting_for_people_begins_when_nothing_else_is_in_the_way():
-    cooling = plan("ScreenFrozen", report=WATCHED, refusal=COOLING)
-    then = plan("ScreenFrozen", report=WATCHED, before=cooling, witnessed_ms=WITNESSED_MS + 900_000)
-
-    assert (None, WITNESSED_MS + 900_000) == (cooling.wanted_ms, then.wanted_ms)
-
-
-def test_a_hold_in_between_does_not_begin_the_wait_anew():
-    first = plan("ScreenFrozen", report=WATCHED)
-    paused = plan("ScreenFrozen", report=WATCHED, before=first, **IN_THE_WAY[Hold.PAUSED])
-
-    assert WITNESSED_MS == paused.wanted_ms
-
-
-def test_an_act_or_another_rung_begins_the_wait_anew():
-    first = plan("ScreenFrozen", report=WATCHED)
-    later = {"before": first, "witnessed_ms": WITNESSED_MS + 1}
-    done = an_attempt("reset-guest", "healed", codes=("ScreenFrozen",), ended_seconds_ago=0)
-    failed = an_attempt("reset-guest", "no-effect", codes=("ScreenFrozen",), ended_seconds_ago=0)
-    again = plan("ScreenFrozen", report=WATCHED, attempts=(done,), **later)
-    second = plan("ScreenFrozen", report=WATCHED, attempts=(failed,), **later)
-
-    assert (Action.RESET_GUEST, WITNESSED_MS + 1) == (again.action, again.wanted_ms)
-    assert (Action.RESTART_QEMU, WITNESSED_MS + 1) == (second.action, second.wanted_ms)
-
-
-def test_an_attempt_that_has_not_acted_yet_waits_on_for_the_same_people():
-    first = plan("ScreenFrozen", report=WATCHED)
-    running = replace(an_attempt("reset-guest", None), acted_ms=None)
-    made = plan("ScreenFrozen", report=WATCHED, before=first, attempts=(running,), refusal=RUNNING)
-
-    assert (Hold.ATTEMPT_RUNNING, WITNESSED_MS) == (made.hold, made.wanted_ms)
-
-
 def test_force_waits_neither_for_people_nor_is_it_told_to_cool_down():
     wish = Wish(is_forced=True)
 
@@ -288,21 +218,6 @@ def test_a_plan_that_says_the_same_stays_as_it_was():
     assert first != plan("ScreenFrozen", refusal=SPENT, before=first, now_ms=NOW_MS + 2000)
     due = plan("ScreenFrozen")
     assert NOW_MS + 5 == plan("ScreenFrozen", before=due, now_ms=NOW_MS + 5).decided_at_ms
-
-
-@pytest.mark.parametrize(
-    ("sessions", "clients", "expected"),
-    [(0, 0, 0), (1, 0, 1), (0, 2, 2), (1, None, 1), (None, 3, 3), (None, 0, None), (0, None, None), (None, None, None)],
-)
-def test_one_who_is_known_to_be_there_is_enough(sessions, clients, expected):
-    report = acting_report(sessions=Sessions(count=sessions), clients=Clients(count=clients))
-
-    assert expected == connected(report)
-
-
-def test_where_a_block_is_missing_nobody_can_tell():
-    assert connected(None) is None
-    assert connected(acting_report(sessions=None, clients=None)) is None
 
 
 CODES = st.lists(st.sampled_from([*REMEDIES, *FROZEN, "HighCpu", "AgentTimeout"]), unique=True, max_size=4)
