@@ -13,6 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 import requests
+from urllib3.exceptions import HTTPError
 
 from agent.signing import Signable, authorization, sign
 from jobs.health.model import Instance
@@ -206,7 +207,12 @@ class AgentCalls:
                 method,
                 url,
                 data=request.get("body"),
-                headers={"Host": host, "User-Agent": "loco-health", **request.get("headers", {})},
+                headers={
+                    "Host": host,
+                    "User-Agent": "loco-health",
+                    "Accept-Encoding": "identity",
+                    **request.get("headers", {}),
+                },
                 timeout=(CONNECT_SECONDS, seconds),
                 allow_redirects=False,
                 stream=True,
@@ -219,7 +225,7 @@ class AgentCalls:
             return Silent(str(error), has_reached=True)
         except requests.Timeout:
             return Silent(f"no answer within {seconds:g} s", has_reached=True)
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             return Silent(_clause(f"{type(error).__name__}: {error}"), has_reached=has_reached or _may_have(error))
 
 
@@ -228,9 +234,12 @@ class _Cut(Exception):
 
 
 def _read(response: requests.Response, max_bytes: int, ends_at: float) -> bytes:
-    """Return the body. Raises: _Cut, requests.RequestException."""
+    """Return the body as it came. Raises: _Cut, urllib3's HTTPError.
+
+    Piece by piece as they come: `iter_content` waits for a whole one, and so for ever while an answer drips.
+    """
     body = b""
-    for piece in response.iter_content(16_384):
+    while piece := response.raw.read1(16_384, decode_content=False):
         body += piece
         if len(body) > max_bytes:
             raise _Cut(f"an answer of more than {max_bytes} bytes")
@@ -239,7 +248,7 @@ def _read(response: requests.Response, max_bytes: int, ends_at: float) -> bytes:
     return body
 
 
-def _may_have(error: requests.RequestException) -> bool:
+def _may_have(error: requests.RequestException | HTTPError) -> bool:
     """Tell whether the request may have arrived: only a connection that never stood is sure not to have."""
     return "NewConnectionError" not in repr(error)
 

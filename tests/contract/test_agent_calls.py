@@ -180,6 +180,22 @@ def test_an_answer_that_drips_is_left_at_its_deadline(calls):
     assert "an answer that didn't end in its time" == silent
 
 
+def test_an_answer_that_comes_byte_by_byte_is_left_at_its_deadline(calls):
+    def drip(connection):
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+        for _ in range(100):
+            connection.sendall(b"x")
+            time.sleep(0.1)
+
+    began = time.monotonic()
+    with serving(drip) as server:
+        silent = calls.evidence(an_instance(server.url), seconds=0.5, max_bytes=10_000_000)
+
+    assert "an answer that didn't end in its time" == silent
+    assert time.monotonic() - began < 2
+
+
 @pytest.mark.parametrize("size", [MAX_ANSWER_BYTES + 1, 10 * MAX_ANSWER_BYTES])
 def test_an_answer_that_is_too_long_is_not_read(calls, size):
     agent = Agent(http(b"x" * size))
