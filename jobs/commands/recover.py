@@ -33,6 +33,9 @@ from jobs.template import CRONJOB
 # As jobs.template.attempt_job_name makes it.
 _ATTEMPT_JOB = re.compile(rf"{CRONJOB}-([0-9a-f]{{6}})-.*-([0-9]{{1,18}})")
 
+# As the Job's activeDeadlineSeconds, where there is no Job: whatever a run hangs in, it ends.
+LONGEST_SECONDS = 300
+
 # chosen: at once by a person's measure.
 _STEP_SECONDS = 0.2
 
@@ -107,6 +110,7 @@ def recover(*, place: Place, asked: Asked, attempt: str, runner: str, log_level:
     Example: python -m jobs recover --store loco.db --instance instance-3 --dry-run
     """
     start_logging(log_level)
+    signal.alarm(LONGEST_SECONDS)
     run = _Run(place, asked, runner or own_name())
     with closing(open_store(place.store)) as connection:
         public_id, result = run.booked(connection, attempt) if attempt else run.asked_for(connection)

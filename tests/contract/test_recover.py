@@ -3,6 +3,8 @@
 import json
 import signal
 import subprocess
+import sys
+import time
 from contextlib import closing
 
 import msgspec
@@ -42,14 +44,17 @@ class Agent:
     def serve(self, connection):
         """Answer every request with a report."""
         while connection.recv(65536):
-            self.sequence += 1
-            report = msgspec.structs.replace(
-                a_report(sequence=self.sequence),
-                actions=Actions(can=[*Action]),
-                sessions=Sessions(count=self.people),
-                clients=Clients(count=0),
-            )
-            connection.sendall(http(encode(report)))
+            connection.sendall(http(encode(self.report())))
+
+    def report(self):
+        """Return the next report."""
+        self.sequence += 1
+        return msgspec.structs.replace(
+            a_report(sequence=self.sequence),
+            actions=Actions(can=[*Action]),
+            sessions=Sessions(count=self.people),
+            clients=Clients(count=0),
+        )
 
 
 @pytest.fixture
@@ -153,6 +158,33 @@ def test_a_process_that_is_killed_leaves_an_attempt_that_nobody_runs_again(store
         process.kill()
 
     assert "superseded" == store.recover_booked(attempt_id).said["outcome"]
+    assert (AttemptState.RUNNING, None) == (store.row(attempt_id).state, store.row(attempt_id).acted_ms)
+
+
+ENDS_AFTER = """
+import jobs.commands.recover
+jobs.commands.recover.LONGEST_SECONDS = 3
+from jobs.__main__ import main
+main()
+"""
+
+
+def test_a_run_that_an_agent_never_lets_go_is_ended(store, watched):
+    def drip(connection):
+        if b"GET /health" in connection.recv(65536):
+            connection.sendall(http(encode(watched.report())))
+            return
+        while True:
+            connection.sendall(b"HTTP/1.1 200 OK ")
+            time.sleep(0.1)
+
+    with serving(drip) as server:
+        store.rounds.discover(an_instance("instance-0", server))
+        attempt_id = store.book(watched.instance, Action.RESET_AUDIO)
+        _, *words = store.command("--attempt", attempt_id, "--job-name", store.job(attempt_id, "instance-0"))
+        ended = subprocess.run([sys.executable, "-c", ENDS_AFTER, *words[2:]], timeout=30, check=False)
+
+    assert -signal.SIGALRM == ended.returncode
     assert (AttemptState.RUNNING, None) == (store.row(attempt_id).state, store.row(attempt_id).acted_ms)
 
 

@@ -8,6 +8,7 @@ import pytest
 from attempts import RUNNER, Recovery, World, a_pod_instance, assert_no_act, ended
 from ledgers import at
 
+from jobs.commands.recover import LONGEST_SECONDS
 from jobs.errors import ClusterError, Conflict, Forbidden, NotFound
 from jobs.health.bounds import VERIFY_SECONDS
 from jobs.health.control import Stop
@@ -184,6 +185,7 @@ def test_a_run_ends_by_itself_before_its_job_is_ended():
     deadline_seconds = int(re.search(r"activeDeadlineSeconds: (\d+)", manifest)[1])
     grace_seconds = int(re.search(r"terminationGracePeriodSeconds: (\d+)", manifest)[1])
 
+    assert LONGEST_SECONDS == deadline_seconds
     assert Patience().total_seconds <= deadline_seconds - grace_seconds
     assert Patience().act_seconds + CONNECT_SECONDS <= grace_seconds, "SIGTERM waits for the act's answer"
     longest = max(VERIFY_SECONDS.values()) + Patience().act_seconds
