@@ -77,7 +77,7 @@ def _kill(pid: int, group: str) -> None:
     """Kill the process if it is still the one that was seen: a pid may be given to a stranger at any time."""
     try:
         handle = os.pidfd_open(pid)
-    except ProcessLookupError:
+    except (ProcessLookupError, FileNotFoundError):  # gone, or going: some kernels say ENOENT then
         return
     try:
         if pid in processes(group):
