@@ -9,6 +9,7 @@ from dataclasses import replace
 from jobs.health.model import InstanceKey
 from jobs.health.recovery import Order
 from jobs.recovery.jobs import Seen
+from jobs.recovery.naming import key_named, names_of
 from jobs.store import ledger
 from jobs.store.ledger import Moment
 from jobs.template import instance_of_job
@@ -19,7 +20,7 @@ def orders_of(seen: Sequence[Seen], public_ids: Mapping[InstanceKey, str]) -> li
 
     One for an instance that a known inventory doesn't have can't be put down to any.
     """
-    keys = {public_id: key for key, public_id in public_ids.items()}
+    keys = names_of(public_ids)
     orders = [(one, order) for one in seen if (order := _resolved(one, keys))]
     return orders if keys or len(orders) == len(seen) else None
 
@@ -52,5 +53,5 @@ def _resolved(seen: Seen, keys: Mapping[str, InstanceKey]) -> Order | None:
     """Return the order with its instance's key, None for an instance that the inventory doesn't know."""
     if seen.order.key:
         return seen.order
-    public_id = instance_of_job(seen.public_id, keys)
-    return None if public_id is None else replace(seen.order, key=keys[public_id])
+    key = key_named(seen.public_id, keys) or key_named(instance_of_job(seen.public_id, keys) or "", keys)
+    return replace(seen.order, key=key) if key else None

@@ -11,6 +11,7 @@ from jobs.health.model import Instance, InstanceKey
 from jobs.health.recovery import Action, Attempt, AttemptOutcome, Held, Hold, Order, Origin, Plan
 from jobs.health.situation import Wish
 from jobs.planner import Recovery, plan_one
+from jobs.recovery.naming import key_named, names_of
 from jobs.recovery.recoverer import Result
 from jobs.store import ledger, reader
 from jobs.store.connection import reading, transaction
@@ -35,12 +36,10 @@ def instance_asked(connection: sqlite3.Connection, asked: Asked) -> Instance:
     """Return the instance that somebody means. Raises: ConfigError when there is no such one."""
     with reading(connection):
         instances = reader.inventory(connection)
-    by_name = {one.public_id.lower(): one for one in instances}
-    by_name.update({one.key: one for one in instances})
-    wanted = asked.instance or instance_of_job(asked.job, by_name) or ""
-    found = by_name.get(wanted.lower()) or by_name.get(wanted)
-    if found:
-        return found
+    names = names_of({one.key: one.public_id for one in instances})
+    key = key_named(asked.instance or instance_of_job(asked.job, names) or "", names)
+    if key:
+        return next(one for one in instances if one.key == key)
     known = ", ".join(sorted(one.public_id for one in instances)[:_SHOWN]) or "none"
     more = ", ..." if len(instances) > _SHOWN else ""
     what = f"instance {asked.instance}" if asked.instance else f"an instance for Job {asked.job or 'without a name'}"
