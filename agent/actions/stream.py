@@ -5,9 +5,12 @@ The agent doesn't know the stream, so whether it came back is not for it to say;
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shlex
 import subprocess
 from collections.abc import Callable
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from agent.actions.act import ActFailed, Done, Work
@@ -17,6 +20,8 @@ from agent.settings import Settings
 
 # chosen: what a command complains of fits in a line.
 _SAID_CHARACTERS = 200
+# chosen: what is kept of it, however much it is; what doesn't fit is refused as it is written.
+_SAID_BYTES = 65_536
 
 Setting = Callable[[Settings], str]
 
@@ -42,23 +47,37 @@ def perform(setting: Setting) -> Callable[[Scene, Work], Done]:
 
 def _run(line: str, work: Work) -> Done:
     """Run a command without a shell. Raises: ActFailed."""
-    try:
-        done = subprocess.run(
-            shlex.split(line),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=work.seconds_left,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ActFailed("the command was killed, as it was not done by the deadline") from error
-    except (OSError, ValueError) as error:
-        raise ActFailed(f"the command can't be run: {error}") from error
-    work.note(f"the command ended with exit code {done.returncode}")
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()[-_SAID_CHARACTERS:]
-        raise ActFailed(f"the command ended with exit code {done.returncode}: {said or 'it said nothing'}")
+    with _stderr() as stderr:
+        try:
+            done = subprocess.run(
+                shlex.split(line),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                timeout=work.seconds_left,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ActFailed("the command was killed, as it was not done by the deadline") from error
+        except (OSError, ValueError) as error:
+            raise ActFailed(f"the command can't be run: {error}") from error
+        work.note(f"the command ended with exit code {done.returncode}")
+        if done.returncode:
+            said = " ".join(os.pread(stderr.fileno(), _SAID_BYTES, 0).rstrip(b"\0").decode(errors="replace").split())
+            why = said[-_SAID_CHARACTERS:].strip() or "it said nothing"
+            raise ActFailed(f"the command ended with exit code {done.returncode}: {why}")
     return Done(held=None, detail="the command is done; what it did to the stream can't be measured here")
+
+
+def _stderr() -> BinaryIO:
+    """Return a file in memory that never grows.
+
+    No pipe: a stream that the command leaves running would hold it open, and end of its first word after the act.
+    """
+    fd = os.memfd_create("stderr", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, _SAID_BYTES)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW)
+    return os.fdopen(fd, "r+b")
 
 
 def _post(url: str, work: Work) -> Done:

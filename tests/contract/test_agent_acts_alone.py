@@ -75,6 +75,19 @@ def test_a_command_that_takes_too_long_is_ended(tmp_path):
         restart_stream(f"cat {tmp_path / 'never'}", seconds=0.2)
 
 
+def test_a_stream_that_its_command_leaves_running_is_not_waited_for():
+    began = time.monotonic()
+    done, steps = restart_stream("sh -c 'sleep 3 & echo started >&2'")
+
+    assert (None, ["the command ended with exit code 0"]) == (done.held, steps)
+    assert time.monotonic() - began < 2
+
+
+def test_a_command_that_says_more_than_is_kept_ends_all_the_same():
+    with pytest.raises(ActFailed, match=r"exit code 3: [y ]{199,200}$"):
+        restart_stream("sh -c 'yes | head -c 300000 >&2 2>/dev/null; exit 3'")
+
+
 @pytest.fixture
 def web():
     """Return (URL, what was asked); /down answers 503."""
