@@ -165,6 +165,24 @@ def test_a_sick_node_is_blamed_before_the_new_image_on_it():
     assert [NODE_A] == list(watch(a_fleet("aaab", ill, images=young)))
 
 
+def test_who_has_a_cause_already_makes_no_second_one():
+    young = dict.fromkeys(range(5), "emulator:2")
+    ill = {number: an_illness() for number in range(5)}
+
+    assert [NODE_A] == list(watch(a_fleet("aaabbb", ill, images=young), bounds=replace(BOUNDS, brake_instances=1000)))
+
+
+def test_the_fleet_brake_counts_those_without_a_common_cause_alone():
+    """20 members on node a; of the 20 others, each on its own node, a fifth is four."""
+    nodes = ["a"] * 20 + [f"n{number}" for number in range(20)]
+
+    def brakes(others):
+        return list(watch(a_fleet(nodes, {number: an_illness() for number in range(20 + others)})))
+
+    assert [NODE_A] == brakes(3)
+    assert [NODE_A, FLEET] == brakes(4)
+
+
 def test_instances_of_a_file_have_no_common_cause():
     fleet = a_fleet("aaa", {number: an_illness() for number in range(3)})
     nowhere = {name: replace(one, pod=None) for name, one in fleet.instances.items()}

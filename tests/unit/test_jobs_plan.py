@@ -29,6 +29,9 @@ RUNNING = Held(Hold.ATTEMPT_RUNNING, "attempt 4 is running")
 UNREAD = Held(Hold.LEDGER_UNREAD, "it isn't known yet")
 
 
+OF_A_FILE = replace(INSTANCE, pod=None, uid=None)
+
+
 def plan(*codes, **fields):
     return plan_recovery(a_situation(*codes, **fields))
 
@@ -143,6 +146,7 @@ def test_maintenance_ends_at_its_instant():
         ({"report": None}, "the agent sent no report at this tick"),
         ({"report": a_legacy_report()}, "the report carries no pod uid"),
         ({"report": acting_report(agent=None)}, "the report carries no pod uid"),
+        ({"report": a_legacy_report(), "instance": OF_A_FILE}, "the report carries no pod uid"),
     ],
 )
 def test_an_act_needs_proof_of_whose_agent_it_is(fields, why):
@@ -153,7 +157,8 @@ def test_an_act_needs_proof_of_whose_agent_it_is(fields, why):
 
 
 def test_an_instance_of_a_file_without_a_uid_has_none_to_prove():
-    assert hold("ScreenFrozen", instance=replace(INSTANCE, uid=None, pod=None)) is None
+    assert hold("ScreenFrozen", instance=OF_A_FILE) is None
+    assert hold("ScreenFrozen", instance=OF_A_FILE, report=acting_report(agent={"uid": None})) is None
 
 
 def test_deleting_a_pod_needs_no_agent_but_its_uid():
