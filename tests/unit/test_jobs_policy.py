@@ -58,6 +58,10 @@ MISTAKES = {
         "remedies.TapDown is rebuild-bridge, reset-interface; allowed are, in this order,"
         " reset-interface, rebuild-bridge, restart-qemu, each once"
     ),
+    "[remedies]\nTapDown = ['reset-interface', 'reset-interface']": (
+        "remedies.TapDown is reset-interface, reset-interface; allowed are, in this order,"
+        " reset-interface, rebuild-bridge, restart-qemu, each once"
+    ),
     "client_ticks = 4": "client_ticks is 4, allowed is at most client_window, 3",
     "incident_hold_down_ticks = 2": "incident_open_window is 3, allowed is at most incident_hold_down_ticks, 2",
 }
