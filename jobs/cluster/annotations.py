@@ -20,6 +20,9 @@ UNTIL = "loco-health/monitoring-until"
 RECOVERY = "loco-health/recovery"
 MAINTENANCE = "loco-health/maintenance-until"
 
+_PREFIX = "loco-health/"
+_KNOWN = frozenset({MOTION, SOUND, MONITORING, REASON, UNTIL, RECOVERY, MAINTENANCE})
+
 # As in jobs.inventory: a day.
 MAX_EXPECTED_SECONDS = 86_400
 
@@ -94,7 +97,18 @@ def _recovery(pod: object, notes: list[str]) -> tuple[bool, int | None]:
         wanted = "an instant such as 2026-12-01T00:00:00Z is needed"
         notes.append(f"annotation {MAINTENANCE} is {_shown(until)}, {wanted}; nothing is done to the pod")
         is_off = True
+    strange = _strange(pod)
+    if strange:
+        notes.append(f"annotation {printable(strange, 60)} isn't known; nothing is done to the pod")
+        is_off = True
     return is_off, until_ms
+
+
+def _strange(pod: object) -> str | None:
+    """Return the first annotation of ours that there is not, such as a misspelt one that was to stop acts."""
+    found = at(pod, "metadata", "annotations")
+    names = [str(name) for name in found] if isinstance(found, dict) else []
+    return min((name for name in names if name.startswith(_PREFIX) and name not in _KNOWN), default=None)
 
 
 def _shown(value: object) -> str:

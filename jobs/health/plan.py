@@ -98,7 +98,7 @@ def _pod_wishes(situation: Situation, _: Rung) -> Held | None:
     if pod is None:
         return None
     if pod.is_recovery_off:
-        return Held(Hold.PAUSED, "annotation loco-health/recovery of the pod is off")
+        return Held(Hold.PAUSED, "annotation loco-health/recovery of the pod is off, or one of ours can't be taken")
     until_ms = pod.maintenance_until_ms
     if until_ms is not None and situation.now_ms < until_ms:
         detail = "the pod is in maintenance by annotation loco-health/maintenance-until"

@@ -187,6 +187,13 @@ def test_a_pod_may_be_watched_and_never_acted_on():
     assert (True, 1_800_000_000_000, ()) == (pod.is_recovery_off, pod.maintenance_until_ms, pod.notes)
 
 
+def test_a_misspelt_annotation_of_ours_stops_acts_and_is_told():
+    pod = annotated(**{"loco-health/recover": "off", "loco-health/" + "z" * 90: "", "other/recover": "off"}).pod
+
+    expected = ("annotation loco-health/recover isn't known; nothing is done to the pod",)
+    assert (True, None, expected) == (pod.is_recovery_off, pod.maintenance_until_ms, pod.notes)
+
+
 @pytest.mark.parametrize("annotations", [{}, {RECOVERY: "on"}])
 def test_acts_are_on_unless_a_pod_says_otherwise(annotations):
     pod = annotated(**annotations).pod

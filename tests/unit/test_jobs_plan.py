@@ -120,7 +120,11 @@ def test_a_hold_says_what_waits_for_what_and_until_when():
 @pytest.mark.parametrize(
     ("fields", "detail", "until_ms"),
     [
-        ({"is_recovery_off": True}, "annotation loco-health/recovery of the pod is off", None),
+        (
+            {"is_recovery_off": True},
+            "annotation loco-health/recovery of the pod is off, or one of ours can't be taken",
+            None,
+        ),
         (
             {"maintenance_until_ms": NOW_MS + 1},
             "the pod is in maintenance by annotation loco-health/maintenance-until",
