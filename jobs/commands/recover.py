@@ -36,6 +36,8 @@ _ATTEMPT_JOB = re.compile(rf"{CRONJOB}-([0-9a-f]{{6}})-.*-([0-9]{{1,18}})")
 # As the Job's activeDeadlineSeconds, where there is no Job: whatever a run hangs in, it ends.
 LONGEST_SECONDS = 300
 
+_ENDS = (signal.SIGTERM, signal.SIGINT)
+
 # chosen: at once by a person's measure.
 _STEP_SECONDS = 0.2
 
@@ -130,8 +132,10 @@ class _Run:
         self._clock = Clock()
         self._is_leaving = False
         # The process ends by itself, with the outcome written down; kubelet waits 30 s for that.
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _ENDS:
             signal.signal(number, self._leave)
+        # A dispatcher without a cluster keeps them for itself, and what it starts begins as it is.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
 
     def booked(self, connection: sqlite3.Connection, line: str) -> tuple[str, Result]:
         """Run an attempt that the dispatcher has booked."""

@@ -135,6 +135,15 @@ def test_a_booked_attempt_is_not_done_in_a_dry_run(store, watched):
     assert 0 == watched.sequence
 
 
+@pytest.fixture(params=[(), (signal.SIGTERM,)], ids=["signals come", "signals wait"])
+def starter_blocks(request):
+    """Block what dispatch, which starts recoveries without a cluster, keeps for itself."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, request.param)
+    yield
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@pytest.mark.usefixtures("starter_blocks")
 def test_somebody_who_is_connected_is_waited_for_until_the_process_is_to_end(store, watched):
     watched.people = 1
     attempt_id = store.book(watched.instance, Action.RESTART_QEMU)
