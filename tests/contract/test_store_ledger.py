@@ -5,11 +5,11 @@ import threading
 from contextlib import closing
 
 import pytest
-from ledgers import INCIDENT, KEY, WALL_MS, an_adopted_store, an_order, at, put_incident
+from ledgers import INCIDENT, WALL_MS, an_adopted_store, an_order, at, put_incident
 
 from jobs.health.model import InstanceKey
 from jobs.health.recovery import Attempt, AttemptOutcome, AttemptState, Held, Hold, Limits, Origin
-from jobs.store import attempts, ledger, reader
+from jobs.store import ledger, reader
 from jobs.store.backup import back_up
 from jobs.store.connection import backup_path, open_store, transaction
 from jobs.store.ledger import EARLIER_STORE_MS, LATE_ACT_MS, Ending
@@ -342,38 +342,6 @@ def test_a_year_is_witnessed_and_what_is_open_stays(connection):
 
     assert 1 == counts["attempts"]
     assert [2, attempt.id] == [one.id for one in ledger.every(connection)]
-
-
-def _steps(connection, look):
-    """Return how many hundreds of steps SQLite makes for a look."""
-    steps = []
-    connection.set_progress_handler(lambda: steps.append(1), 100)
-    look()
-    connection.set_progress_handler(None, 0)
-    return len(steps)
-
-
-@pytest.mark.parametrize(
-    "look",
-    [
-        ledger.open_attempts,
-        lambda connection: attempts.recent(connection, window_ms=HOUR * 1000),
-        lambda connection: ledger.has_ended_since(connection, KEY, 0),
-        lambda connection: ledger.refusal(connection, KEY, LIMITS, witnessed_ms=HOUR * 1000, is_forced=False),
-    ],
-    ids=["what is open", "what is recent", "the last end", "the budget"],
-)
-def test_what_is_long_over_costs_no_look_anything(connection, look):
-    with transaction(connection):
-        connection.executemany(
-            "INSERT INTO attempts (key, number, action, codes, origin, requested_by, is_forced, state, booked_ms,"
-            " spent_ms, ended_ms, booked_at_ms, outcome) VALUES (?, 1, 'reset-audio', '', 'policy', '', 0, 'ended',"
-            " ?2, ?2, ?2, 0, 'healed')",
-            [(KEY, -number) for number in range(1, 3000)],
-        )
-        connection.execute("UPDATE ledger SET witnessed_ms = ?", (HOUR * 1000,))
-
-    assert 2 > _steps(connection, lambda: look(connection))
 
 
 def test_every_change_that_a_reader_can_see_moves_the_revision(connection):
