@@ -59,9 +59,8 @@ def causes_of(instance: Instance, images: frozenset[str]) -> tuple[Cause, ...]:
 def within(onsets_ms: Mapping[InstanceKey, int], *, count: int, seconds: float) -> tuple[InstanceKey, ...]:
     """Return the first `count` or more that fell ill within `seconds` of each other, in the order in which they did."""
     ordered = sorted(onsets_ms, key=lambda key: (onsets_ms[key], key))
-    for place, first in enumerate(ordered):
+    for first, last in zip(ordered, ordered[count - 1 :], strict=False):
         until_ms = onsets_ms[first] + seconds * 1000
-        together = [key for key in ordered[place:] if onsets_ms[key] <= until_ms]
-        if len(together) >= count:
-            return tuple(together)
+        if onsets_ms[last] <= until_ms:
+            return tuple(key for key in ordered[ordered.index(first) :] if onsets_ms[key] <= until_ms)
     return ()
