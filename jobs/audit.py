@@ -38,11 +38,15 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What a ledger's rows come to. adopted: made under an earlier store, so when they acted is not known."""
+    """What a ledger's rows come to.
+
+    static: acts on instances that a file names. adopted: made under an earlier store, so when they acted is not known.
+    """
 
     attempts: int
     instances: int
     acts: int
+    static: int
     ended: int
     open: int
     adopted: int
@@ -60,11 +64,17 @@ def audit(attempts: Sequence[Attempt]) -> Audit:
         attempts=len(attempts),
         instances=len(by_key),
         acts=sum(attempt.acted_ms is not None for attempt in attempts),
+        static=sum(attempt.acted_ms is not None and _is_static(attempt) for attempt in attempts),
         ended=sum(attempt.state is AttemptState.ENDED for attempt in attempts),
         open=sum(attempt.state is not AttemptState.ENDED for attempt in attempts),
         adopted=sum(attempt.origin is Origin.ADOPTED for attempt in attempts),
         breaches=tuple(breaches),
     )
+
+
+def _is_static(attempt: Attempt) -> bool:
+    """Tell whether a file names the instance: there is no pod then, and the agent's own word is its identity."""
+    return attempt.key.startswith("static/")
 
 
 def _may_have_acted(attempt: Attempt) -> bool:
@@ -117,7 +127,7 @@ def _of_one(attempt: Attempt) -> Iterator[Breach]:
 
 def _faults(attempt: Attempt) -> Iterator[tuple[Promise, str]]:
     has_acted = attempt.acted_ms is not None
-    if has_acted and attempt.uid is None and not attempt.key.startswith("static/"):
+    if has_acted and attempt.uid is None and not _is_static(attempt):
         yield Promise.NO_IDENTITY, "it acted on a pod without the pod's uid"
     if has_acted and attempt.runner is None:
         yield Promise.NOT_CLAIMED, "it acted though no pod had claimed it"

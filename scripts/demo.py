@@ -197,7 +197,9 @@ def _guide(demo: Demo | None) -> str:
     where = "" if Path(demo.directory) == _default_directory() else f" --dir {demo.directory}"
     lines = [f"demo: {len(records)} instances at {url}/", f"  curl -s {url}/api/quality/deep-health"]
     lines += [f"  {record.id}: {record.health_url}/health, VNC {record.vnc_address}" for record in records]
-    lines.append("Try a fault (all causes are real); each heals by itself within 2 minutes:")
+    lines.append(
+        "Try a fault (all causes are real); each heals by itself within 2 minutes, unless three at once stop every act:"
+    )
     tries = 0
     for name, effect, part in TRIES:
         able = [record for record in records if (record.netns if part == "netns" else part in record.programs)]

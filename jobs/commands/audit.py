@@ -25,7 +25,8 @@ def audit(*, store: Path, output: str) -> int:
     """Prove from the ledger that no act broke a promise; exit 1 with the rows when one did.
 
     Proven: no instance had more than 3 attempts that may have acted in any 60 minutes of witnessed time, none
-    overlapped, every act had its pod's uid and a runner, every attempt that ended has an outcome. The store is read.
+    overlapped, every act on a pod had its uid and every act a runner, every attempt that ended has an outcome. The store
+    is only read.
 
     Example: loco-jobs audit --store loco.db
     """
@@ -42,7 +43,7 @@ def _table(result: Audit) -> Iterator[str]:
     if not result.breaches:
         yield (
             f"{counts}: at most {MOST_ATTEMPTS} that may have acted in any 60 minutes, none overlapped, "
-            f"{result.acts} acts each with its uid, {result.ended} ended with an outcome, {result.open} open"
+            f"{result.acts} acts each {_identity(result)}, {result.ended} ended with an outcome, {result.open} open"
         )
         return
     yield f"{counts}: {len(result.breaches)} breaches"
@@ -50,3 +51,9 @@ def _table(result: Audit) -> Iterator[str]:
     for breach in result.breaches:
         ids = " ".join(map(str, breach.attempts))
         yield f"{breach.promise:<18}  {breach.key:<32}  {ids:<15}  {breach.detail}"
+
+
+def _identity(result: Audit) -> str:
+    """Say by what the acts knew whom they met."""
+    static = f" ({result.static} on instances of a file, which have none)" if result.static else ""
+    return f"with its pod's uid{static}"

@@ -171,7 +171,7 @@ def _users(situation: Situation, rung: Rung, wanted_ms: int) -> Held | None:
     if people == 0 or wait_seconds <= 0:
         return None
     there = "nobody can tell who is connected" if people is None else f"{people} connected"
-    return Held(Hold.USER_CONNECTED, f"{there}, it is done after {most_seconds:g} s at the latest", wait_seconds)
+    return Held(Hold.USER_CONNECTED, f"{there}; after {most_seconds:g} s it is done all the same", wait_seconds)
 
 
 def _dry_run(situation: Situation, rung: Rung) -> Held | None:

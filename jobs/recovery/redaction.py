@@ -18,7 +18,8 @@ _SECRET_NAME = re.compile(
 )
 
 # Source of each: RFC 9110 section 11.4 (credentials), RFC 7519 section 3 (a JWT begins with `{"` in base64url),
-# RFC 7468 (PEM), RFC 3986 section 3.2.1 (userinfo), agent.signing (a key or a signature is 64 hexadecimal digits).
+# RFC 7468 (PEM), RFC 3986 section 3.2.1 (userinfo), agent.signing (a key or a signature is 64 hexadecimal digits; the
+# same of an image or a container is told by what stands before it).
 _SECRET_TEXT = re.compile(
     r"(?i:\b(?:bearer|basic|digest|negotiate)\s+[\w.~+/=-]{6,})"
     r"|(?i:\bauthorization\s*[:=]\s*[^\r\n]+)"
@@ -27,7 +28,7 @@ _SECRET_TEXT = re.compile(
     r"|-----BEGIN [A-Z ]+-----.*?(?:-----END [A-Z ]+-----|\Z)"
     r"|(?<=://)[^/\s@]+(?=@)"
     r"|(?i:(?:password|passwd|secret|token|api[-_]?key|access[-_]?key)[\"']?\s*[:=]\s*[^\s,;&]+)"
-    r"|\b[0-9a-f]{64}\b",
+    r"|(?<!sha256:)(?<!containerd://)(?<!docker://)(?<!cri-o://)\b[0-9a-f]{64}\b",
     re.DOTALL,
 )
 

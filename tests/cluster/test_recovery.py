@@ -260,7 +260,7 @@ def kill_dispatchers(recovery, kills: int, rng: random.Random) -> int:
 @pytest.mark.parametrize(("incidents", "kills"), [(2, 5), pytest.param(10, 30, marks=pytest.mark.soak)])
 def test_a_dispatcher_that_dies_at_random_moments_spends_no_budget_twice(recovery, incidents, kills):
     deployment, rng = recovery.deployment, random.Random(6)
-    first = 6 if incidents == 2 else REPLICAS + 10
+    first = 6 if incidents == 2 else REPLICAS
     recovery.scale(max(REPLICAS, first + incidents))
     last = recovery.last_id()
     pods = [POD(first + number) for number in range(incidents)]

@@ -55,7 +55,7 @@ def test_a_ledger_that_kept_its_promises_is_one_line(path):
 
     assert (
         "4 attempts on 1 instances: at most 3 that may have acted in any 60 minutes, none overlapped, "
-        "3 acts each with its uid, 3 ended with an outcome, 1 open\n"
+        "3 acts each with its pod's uid, 3 ended with an outcome, 1 open\n"
     ) == said.stdout
     assert (0, "") == (said.returncode, said.stderr)
 

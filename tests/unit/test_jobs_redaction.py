@@ -67,3 +67,10 @@ def test_a_text_of_a_megabyte_is_read_in_no_time():
     text = "a.b-" * 250_000
 
     assert text == redact_text(text)
+
+
+@pytest.mark.parametrize("name", ["registry.example/decoy@sha256:{}", "containerd://{}"])
+def test_an_image_or_a_container_is_no_secret(name):
+    told = name.format("ab" * 32)
+
+    assert told == redact_text(told)
