@@ -25,8 +25,8 @@ def audit(*, store: Path, output: str) -> int:
     """Prove from the ledger that no act broke a promise; exit 1 with the rows when one did.
 
     Proven: no instance had more than 3 attempts that may have acted in any 60 minutes of witnessed time, none
-    overlapped, every act on a pod had its uid and every act a runner, every attempt that ended has an outcome. The store
-    is only read.
+    overlapped, every act on a pod had its uid and every act a runner, every attempt that ended has an outcome.
+    The store is only read.
 
     Example: loco-jobs audit --store loco.db
     """
