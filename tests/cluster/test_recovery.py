@@ -70,24 +70,30 @@ def test_a_network_fault_and_a_stopped_qemu_heal_by_the_least_that_can_and_that_
 def check_told(recovery, attempt: dict) -> None:
     """See one healed attempt in its Job, its pod's last words, its Events and its evidence."""
     kube, name = recovery.kube, attempt["job"]
+    kube("wait", "-n", OURS, f"job/{name}", "--for=condition=complete", "--timeout=60s")
     job = kube.get("job", name, namespace=OURS)
     (pod,) = kube.get("pods", f"--selector=batch.kubernetes.io/job-name={name}", namespace=OURS)["items"]
     message = json.loads(pod["status"]["containerStatuses"][0]["state"]["terminated"]["message"])
-    told = {
-        event["reason"]
-        for event in kube.get("events.events.k8s.io", namespace=INSTANCES)["items"]
-        if event.get("reportingController", "").startswith("loco-health/")
-        and f"attempt {attempt['id']} " in event["note"]
-    }
+    said = ("healed", attempt["id"], attempt["action"])
 
-    assert ("healed", attempt["id"], attempt["action"]) == tuple(
-        message[key] for key in ("outcome", "attempt", "action")
-    )
-    assert 1 == job["status"]["succeeded"]
+    def is_told() -> bool:
+        return {"RecoveryStarted", "RecoverySucceeded"} <= events_of(kube, attempt)
+
+    kube.wait_until(is_told, 60, f"Events of attempt {attempt['id']}", told=lambda: str(events_of(kube, attempt)))
+
+    assert said == tuple(message[key] for key in ("outcome", "attempt", "action"))
     assert [False] == [owner.get("controller", False) for owner in job["metadata"]["ownerReferences"]]
-    assert {"RecoveryStarted", "RecoverySucceeded"} <= told
     assert attempt["evidence"]
     assert recovery.deployment.get(f"/api/incidents/{attempt['incident']}/evidence")
+
+
+def events_of(kube, attempt: dict) -> set[str]:
+    """Return the reasons of our Events that name an attempt."""
+    return {
+        event["reason"]
+        for event in kube.get("events.events.k8s.io", namespace=INSTANCES)["items"]
+        if f"(attempt {attempt['id']} " in event.get("note", "")
+    }
 
 
 def test_faults_in_two_layers_are_mended_the_network_first(recovery):
