@@ -53,10 +53,10 @@ def banners(fleet: Fleet) -> list[tuple[str, str]]:
 
 
 def mode(fleet: Fleet) -> str:
-    """Return whether recovery acts, as far as settings and switches go; empty where that isn't told."""
+    """Return whether recovery acts, as settings, switches and the fleet brake have it; empty where that isn't told."""
     recovery = fleet.snapshot.recovery if fleet.snapshot else None
-    if recovery is None:
+    if fleet.snapshot is None or recovery is None:
         return ""
-    if fleet.stop:
+    if fleet.stop or FLEET in fleet.snapshot.incidents:
         return "recovery is stopped"
     return "recovery is a dry run" if recovery.bounds.is_dry_run else "recovery acts"

@@ -222,6 +222,12 @@ def test_a_brake_is_one_banner_whatever_acts_it_holds(key, expected):
     assert escape(expected[1]) in render(fleet)
 
 
+def test_the_footer_says_what_the_banner_says_of_a_fleet_brake():
+    of_fleet, of_node = (prose.mode(a_fleet_now(braked(key))) for key in ("common/fleet/brake", "common/node/a"))
+
+    assert ("recovery is stopped", "recovery acts") == (of_fleet, of_node)
+
+
 def test_a_ledger_that_is_not_read_yet_is_one_banner():
     held = Held(Hold.LEDGER_UNREAD, "it isn't known yet what was done")
     one = a_recovery(a_plan(ENTRY), held=held).of(ENTRY.key)
