@@ -32,8 +32,9 @@ STOPPED_SECONDS = 45
 def recovery(deployment):
     """Let the deployment act for this module, over enough decoys that no test spends another one's budget."""
     recovery = Recovery(deployment)
-    recovery.scale(REPLICAS)
     recovery.switch(recovery="on")
+    recovery.scale(REPLICAS)
+    recovery.wait_switched("on")
     yield recovery
     recovery.switch(recovery="off")
     for pod in deployment.pods:

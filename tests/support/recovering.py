@@ -41,6 +41,17 @@ class Recovery:
             }
         )
 
+    def wait_switched(self, value: str) -> None:
+        """Wait until every running collector has the switch `recovery` so: kubelet brings a ConfigMap when it will."""
+        read = ("python", "-c", "print(open('/etc/loco/control/recovery').read(), end='')")
+
+        def has_arrived() -> bool:
+            pods = self._running("collect")
+            said = [self.kube.try_("exec", "-n", OURS, pod, "--", *read) for pod in pods]
+            return bool(pods) and {value} == set(said)
+
+        self.kube.wait_until(has_arrived, 180, f"the collectors to know that recovery is {value}")
+
     def scale(self, replicas: int) -> None:
         """Have so many decoys, all healthy, each with the key that was made for it beforehand."""
         self.deployment.pods = [f"loco-emulator-{ordinal}" for ordinal in range(replicas)]
@@ -135,9 +146,12 @@ class Recovery:
 
     def audit(self) -> str:
         """Return what `python -m jobs audit` proves of the store, run where the store is mounted."""
-        pods = self.kube.get("pods", "--selector=app.kubernetes.io/component=collect", namespace=OURS)["items"]
-        running = [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] == "Running"]
-        return self.kube("exec", "-n", OURS, running[0], "--", "python", "-m", "jobs", "audit")
+        return self.kube("exec", "-n", OURS, self._running("collect")[0], "--", "python", "-m", "jobs", "audit")
+
+    def _running(self, component: str) -> list[str]:
+        """Return the names of a component's pods that run."""
+        pods = self.kube.get("pods", f"--selector=app.kubernetes.io/component={component}", namespace=OURS)["items"]
+        return [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] == "Running"]
 
     @contextmanager
     def viewer(self, pod: str) -> Iterator[subprocess.Popen[str]]:
