@@ -1,7 +1,7 @@
 """`dispatch` launches: one attempt and one Job of each due plan, and an end for each, whatever the API server does."""
 
 import pytest
-from launching import CRONJOB, JOBS, Dispatch, a_fleet, cluster_jobs, jobs_of, put_template
+from launching import CRONJOB, JOBS, Dispatch, a_fleet, cluster_jobs, jobs_of, only, put_template
 from object_server import an_object_server
 
 from jobs.health.recovery import AttemptOutcome, AttemptState
@@ -32,12 +32,6 @@ def fleet(tmp_path):
 @pytest.fixture
 def dispatch(fleet, server):
     return Dispatch(fleet, cluster_jobs(server[1]))
-
-
-def only(fleet):
-    """Return the one attempt there is."""
-    (attempt,) = fleet.attempts()
-    return attempt
 
 
 def test_a_due_plan_is_an_attempt_first_and_a_job_a_second_later(fleet, objects, dispatch):

@@ -1,7 +1,7 @@
 """`dispatch` launches: each attempt has an end, and no store acts before it knows what was done before it."""
 
 import pytest
-from launching import JOBS, PODS, Dispatch, a_fleet, cluster_jobs, finish, jobs_of, put_template
+from launching import JOBS, PODS, Dispatch, a_fleet, cluster_jobs, finish, jobs_of, only, put_template
 from object_server import an_object_server
 
 from jobs.health.recovery import AttemptOutcome, AttemptState
@@ -32,12 +32,6 @@ def fleet(tmp_path):
 @pytest.fixture
 def dispatch(fleet, server):
     return Dispatch(fleet, cluster_jobs(server[1]))
-
-
-def only(fleet):
-    """Return the one attempt there is."""
-    (attempt,) = fleet.attempts()
-    return attempt
 
 
 def pod(**status):

@@ -165,3 +165,9 @@ def finish(job: dict, kind: str = "Failed", reason: str = "BackoffLimitExceeded"
 def copy_of(job: dict) -> dict:
     """Return a Job's copy, to be changed."""
     return json.loads(json.dumps(job))
+
+
+def only(fleet: Fleet) -> Attempt:
+    """Return the one attempt there is."""
+    (attempt,) = fleet.attempts()
+    return attempt
