@@ -26,7 +26,7 @@ from jobs.store.connection import open_store, transaction
 from jobs.store.writer import record_inventory
 
 # Short ones for what meets within one attempt, long ones for what an hour's budget is counted over.
-LENGTHS_MS = (*[15 * MINUTE_MS] * 4, 70 * MINUTE_MS)
+LENGTHS_MS = (*[12 * MINUTE_MS] * 4, 70 * MINUTE_MS)
 QUIET_MS = 9 * MINUTE_MS
 DISASTERS = ("reboot", "wall", "pod", "container", "store", "backup", "snapshot", "kill", "job", "ask", "heal")
 
