@@ -17,12 +17,17 @@ _ESTABLISHED = "01"
 # A probe of the jobs waits 3 s for a server that is mute (jobs.probe.vnc); what stays longer is a person.
 _PROBE_SECONDS = 4.0
 
+# chosen: of a QEMU that answers a probe is over in milliseconds and a burst in a second, and two rounds may be as near
+# to each other as that where the first one waited for its monitor.
+_BURST_SECONDS = 2.0
+
 
 class SessionsCheck:
     """VNC clients by QEMU's own list, or by the kernel's of TCP where QEMU can't be asked or another program serves.
 
-    No connection is made for it. A client counts when two rounds in a row have seen the same peer; the jobs' probes
-    are over by then. port: where VNC is served. own_ports: those from which the agent is connected itself.
+    No connection is made for it. A client counts when two rounds in a row, 2 s apart or more, have seen the same peer;
+    the jobs' probes are over by then. port: where VNC is served. own_ports: those from which the agent is connected
+    itself.
     """
 
     def __init__(self, qmp: Qmp | None, port: int, own_ports: Collection[int]) -> None:
@@ -39,7 +44,7 @@ class SessionsCheck:
         now = time.monotonic()
         known = dict(self._first_seen)
         self._first_seen = since(known, peers, now)
-        least_seconds = _PROBE_SECONDS if why else 0.0
+        least_seconds = _PROBE_SECONDS if why else _BURST_SECONDS
         sessions = [
             Session(peer=peer, websocket=is_websocket, seconds=round(now - known[peer], 1))
             for peer, is_websocket in peers.items()

@@ -1,11 +1,13 @@
 """The pure parts of the small checks."""
 
 import struct
+from types import SimpleNamespace
 
 import click
 import pytest
 
 from agent.cgroup import Usage
+from agent.checks import sessions
 from agent.checks.audio import is_inaudible, unix_path
 from agent.checks.network import rates
 from agent.checks.performance import throttled_ratio
@@ -81,6 +83,20 @@ class Monitor:
         return [{"id": "default", "auth": "none", "server": [{"service": "5901"}], "clients": clients}]
 
 
+@pytest.fixture
+def clock(monkeypatch):
+    """Return a clock that goes 3 s at each look of the sessions check, or what a test sets."""
+    clock = SimpleNamespace(now=0.0, step=3.0)
+
+    def monotonic():
+        clock.now += clock.step
+        return clock.now
+
+    monkeypatch.setattr(sessions, "time", SimpleNamespace(monotonic=monotonic))
+    return clock
+
+
+@pytest.mark.usefixtures("clock")
 def test_a_viewer_of_one_round_is_no_session():
     check = SessionsCheck(Monitor(["1", "2"], ["2", "3"], ["4"]), 5901, own_ports=())
     blocks = [check.measure() for _ in range(3)]
@@ -89,6 +105,14 @@ def test_a_viewer_of_one_round_is_no_session():
     assert [0, 1, 0] == [block.count for block in blocks]
 
 
+def test_two_rounds_near_to_each_other_count_as_one(clock):
+    clock.step = 1.5
+    check = SessionsCheck(Monitor(["1"], ["1"], ["1"]), 5901, own_ports=())
+
+    assert [0, 0, 1] == [check.measure().count for _ in range(3)]
+
+
+@pytest.mark.usefixtures("clock")
 def test_a_burst_of_ours_is_no_session_however_slow_its_server():
     check = SessionsCheck(Monitor(["1", "2"], ["1", "2"]), 5901, own_ports={1})
     blocks = [check.measure() for _ in range(2)]
