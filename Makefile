@@ -5,6 +5,8 @@ DETACH ?=
 CLUSTER_NAME ?= loco
 # What a cluster without Docker needs, and what builds its images
 CLUSTER_PACKAGES = runc containernetworking-plugins iptables ipset nftables conntrack openssl buildah debootstrap
+# What the tests drive: a browser, and the receivers of what we tell
+TEST_PACKAGES = $(CLUSTER_PACKAGES) chromium -- prometheus prometheus-alertmanager
 export CLUSTER_NAME
 export DEMO_PORT DEMO_INSTANCES DETACH
 
@@ -30,12 +32,12 @@ cluster-delete: ## end that cluster; exits 0 also when there is none
 	@scripts/cluster delete
 
 test: ## format, lint, types, imports, docs; unit, contract and cluster tests
-	@scripts/setup $(CLUSTER_PACKAGES)
+	@scripts/setup $(TEST_PACKAGES)
 	@scripts/check
 	@scripts/test
 
 soak: ## every fault, the long hand-overs and outages, here and in a cluster
-	@scripts/setup $(CLUSTER_PACKAGES)
+	@scripts/setup $(TEST_PACKAGES)
 	@scripts/soak
 
 bench: setup ## the figures of the README

@@ -1,12 +1,22 @@
-"""Recovery in sentences for the page. Pure; what it returns isn't escaped."""
+"""Recovery, and the monitor's own silence, in sentences for people. Pure; what it returns isn't escaped."""
 
 from __future__ import annotations
 
-from api.fleet import Fleet, Standing
+from api.fleet import COLLECTOR, Fleet, Standing
+from api.instants import rfc3339
 from api.views.recovery import why_not
 from jobs.health.brake import brake_on
 from jobs.health.causes import FLEET, is_common
 from jobs.health.recovery import Attempt, Hold
+from jobs.health.staleness import STALE_AFTER_MS
+
+
+def silence(fleet: Fleet) -> str:
+    """Return one sentence about a collector that doesn't tick."""
+    ticked_at_ms = fleet.snapshot.last_successes.get(COLLECTOR) if fleet.snapshot else None
+    if ticked_at_ms is None:
+        return "the collector has never committed a tick into this store"
+    return f"the collector's last tick was at {rfc3339(ticked_at_ms)}, over {STALE_AFTER_MS // 1000} s ago"
 
 
 def outlook(standing: Standing) -> str:

@@ -9,10 +9,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from api import asked, incidents, page, query, wording
+from api import asked, incidents, prose, query, wording
 from api.answer import Answer, json_answer
 from api.call import Call, Route
 from api.fleet import Standing
+from api.pages import wall
 from api.problem import ProblemReason, echo, not_found, unavailable
 from api.views import discovery, instances, quality, recovery
 from api.views import history as past
@@ -99,7 +100,7 @@ def _ready(call: Call) -> Answer:
     if call.fleet.problem:
         raise unavailable(ProblemReason.STORE_UNREADABLE, call.fleet.problem)
     if call.fleet.is_silent:
-        raise unavailable(ProblemReason.COLLECTOR_SILENT, page.silence(call.fleet))
+        raise unavailable(ProblemReason.COLLECTOR_SILENT, prose.silence(call.fleet))
     return json_answer({"ready": True, "revision": call.snapshot.revision})
 
 
@@ -108,7 +109,7 @@ def _page(call: Call) -> Answer:
     if call.fleet.snapshot is None and not call.variant:
         raise unavailable(ProblemReason.STORE_UNREADABLE, call.fleet.problem)
     status = HTTPStatus.OK if call.fleet.snapshot else HTTPStatus.SERVICE_UNAVAILABLE
-    return Answer(page.render(call.fleet).encode(), "text/html; charset=utf-8", status)
+    return Answer(wall.render(call.fleet).encode(), "text/html; charset=utf-8", status)
 
 
 def _file(name: str, content_type: str) -> Callable[[Call], Answer]:

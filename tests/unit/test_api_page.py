@@ -10,7 +10,7 @@ from full_report import a_full_report
 from snapshots import NOW_MS, QEMU_DEAD, a_fleet_now, a_run, a_snapshot, an_entry, latest_of
 
 from api.fleet import see
-from api.page import render
+from api.pages.wall import render
 from jobs.health.model import Evidence, FailureClass, InstanceKey, Reason, Severity
 from jobs.store.fleet import Picture
 

@@ -23,7 +23,7 @@ from snapshots import (
 
 from api import prose
 from api.fleet import see
-from api.page import render
+from api.pages.wall import render
 from api.views.history import incident, why
 from api.views.recovery import UNTOLD, recovery
 from jobs.health.control import Stop
