@@ -23,8 +23,12 @@ StartResponse = Callable[[str, list[tuple[str, str]]], object]
 # Everything is ours and on this origin; the page needs no more, and a report's text can't run as script.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+
+# chosen: as many filters of the wall as people look through at once; its answers for 1,000 instances stay below 20 MiB.
+MAX_QUERIES = 32
+
 _ONLY_READS = "this API only reads: it was given neither LOCO_CLUSTER_CA nor LOCO_TOKEN_FILE; nothing was started"
 
 SECURITY_HEADERS = (
@@ -44,8 +48,8 @@ class Application:
         self._follower = follower
         self._clock_ms = clock_ms
         self._door = door
-        # One fleet's answers by path and variant; replaced whole, so that no thread adds to another fleet's.
-        self._cache: tuple[Fleet | None, dict[tuple[str, str], Answer]] = (None, {})
+        # One fleet's answers by path, query and variant; replaced whole, so that no thread adds to another fleet's.
+        self._cache: tuple[Fleet | None, dict[tuple[str, str, str], Answer]] = (None, {})
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
@@ -79,7 +83,9 @@ class Application:
         call = Call(fleet, self._follower, variable, environ.get("QUERY_STRING", ""), variant)
         if route.answer is None:
             raise _not_allowed(method, route.methods)
-        return self._cached(path, route.answer, call) if route.is_cached else route.answer(call)
+        if not route.is_cached:
+            return route.answer(call)
+        return self._cached((path, call.query if route.takes_query else "", variant), route.answer, call)
 
     def _asked(
         self, path: str, post: Callable[[Asked], Answer], fleet: Fleet, variable: str, environ: Environ
@@ -93,15 +99,17 @@ class Application:
             log.warning("refused", extra={"path": echo(path), "status": problem.status, "reason": problem.reason})
             raise
 
-    def _cached(self, path: str, make: Callable[[Call], Answer], call: Call) -> Answer:
-        """Return the answer that this fleet gave at this path before, or make it."""
+    def _cached(self, key: tuple[str, str, str], make: Callable[[Call], Answer], call: Call) -> Answer:
+        """Return the answer that this fleet gave to the same before, or make it."""
         fleet, answers = self._cache
         if fleet is not call.fleet:
             answers = {}
             self._cache = (call.fleet, answers)
-        answer = answers.get((path, call.variant))
+        answer = answers.get(key)
         if answer is None:
-            answer = answers[path, call.variant] = make(call)
+            answer = make(call)
+            if not key[1] or sum(bool(query) for _, query, _ in tuple(answers)) < MAX_QUERIES:
+                answers[key] = answer
         return answer
 
     def _age(self, answer: Answer, fleet: Fleet) -> list[tuple[str, str]]:

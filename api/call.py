@@ -67,7 +67,8 @@ class Call:
 class Route:
     """One path.
 
-    answer: to GET and HEAD, None for none. is_cached: it depends on the fleet, the path and the variant alone.
+    answer: to GET and HEAD, None for none. is_cached: it depends on the fleet, the path and the variant alone,
+    with takes_query on the query too.
     needs_store: 503 before the store was read once. variants: media types that are answered only when asked for.
     post: the answer to POST, None for none.
     """
@@ -78,6 +79,7 @@ class Route:
     needs_store: bool = True
     variants: tuple[str, ...] = ()
     post: Callable[[Asked], Answer] | None = None
+    takes_query: bool = False
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -119,7 +119,7 @@ def _file(name: str, content_type: str) -> Callable[[Call], Answer]:
 
 
 ROUTES = (
-    Route("/", _page, needs_store=False, variants=("text/html",)),
+    Route("/", _page, needs_store=False, variants=("text/html",), takes_query=True),
     Route("/static/page.css", _file("static/page.css", "text/css; charset=utf-8"), needs_store=False),
     Route("/static/page.js", _file("static/page.js", "text/javascript; charset=utf-8"), needs_store=False),
     Route("/static/icon.svg", _file("static/icon.svg", "image/svg+xml"), needs_store=False),
