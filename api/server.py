@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, create_server
-from waitress.task import ErrorTask
+from waitress.task import ErrorTask, WSGITask
 
 from agent.commandline import CONTEXT_SETTINGS, log_level_option, start_logging
 from api.app import Application
@@ -58,9 +58,19 @@ class ProblemTask(ErrorTask):  # type: ignore[misc]
         self.write(answer.body)
 
 
+class KeptTask(WSGITask):  # type: ignore[misc]
+    """Answer as waitress does, and keep the connection after a 304 too: it ends with its headers."""
+
+    def set_close_on_finish(self) -> None:
+        """Close the connection, but not for the mere lack of a body where HTTP/1.1 allows none."""
+        if self.has_body or self.request.connection_close or self.version != "1.1":
+            super().set_close_on_finish()
+
+
 class ProblemChannel(HTTPChannel):  # type: ignore[misc]
     """A connection whose refusals are problem details."""
 
+    task_class = KeptTask
     error_task_class = ProblemTask
 
 

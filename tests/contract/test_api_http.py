@@ -162,6 +162,22 @@ def test_nothing_follows_the_headers_of_a_head(api):
     assert (True, True) == (answer.startswith(b"HTTP/1.1 200 OK\r\n"), answer.endswith(b"\r\n\r\n"))
 
 
+@pytest.mark.parametrize(
+    ("version", "connection", "is_kept"),
+    [("1.1", "", True), ("1.1", "close", False), ("1.0", "", False), ("1.0", "keep-alive", False)],
+)
+def test_a_304_keeps_the_connection_for_the_next_request(api, version, connection, is_kept):
+    asked = f"GET /livez HTTP/{version}\r\nHost: x\r\nIf-None-Match: *\r\nConnection: {connection}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", api.port), timeout=10) as link, link.makefile("rb") as answers:
+        for _ in range(2 if is_kept else 1):
+            link.sendall(asked)
+            head = list(iter(answers.readline, b"\r\n"))
+            assert head[0] == f"HTTP/{version} 304 Not Modified\r\n".encode()
+            assert is_kept == (b"Connection: close\r\n" not in head)
+        if not is_kept:
+            assert b"" == answers.read()
+
+
 def test_a_body_over_the_limit_is_a_problem(api):
     reply = api.ask("/api/instances", method="POST", body=b"x" * 5000)
 
