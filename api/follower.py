@@ -53,6 +53,11 @@ class Follower:
         self._snapshot: Snapshot | None = None
         self._fleet = see(None, "", clock_ms())
 
+    @property
+    def published(self) -> Path | None:
+        """Return the second source's file, None where there is no second source."""
+        return self._second.path if self._second else None
+
     def look(self) -> Fleet:
         """Return the fleet as of now; also when the store refuses. Cost: 50 us when nothing moved.
 

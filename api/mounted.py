@@ -18,7 +18,7 @@ class Mounted:
     """The newest snapshot that the folder held; one that can't be read leaves the last good one in place."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE
+        self.path = folder / FILE
         self._seen: tuple[int, ...] | None = None
         self._snapshot: Snapshot | None = None
         self._problem = ""
@@ -29,7 +29,7 @@ class Mounted:
         Cost: one stat while the file is the same.
         """
         try:
-            status = self._path.stat()
+            status = self.path.stat()
             seen = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
             if seen != self._seen:
                 self._take(status.st_mode)
@@ -47,13 +47,13 @@ class Mounted:
             self._fail(str(error))
 
     def _fail(self, why: str) -> None:
-        self._problem = f"the second source {self._path} can't be read either: {why}"
+        self._problem = f"the second source {self.path} can't be read either: {why}"
 
     def _read(self, mode: int) -> Snapshot:
         """Return what the file holds. Raises: OSError, SnapshotInvalid."""
         if not stat.S_ISREG(mode):
             raise SnapshotInvalid("it is no file")
-        with self._path.open("rb") as file:
+        with self.path.open("rb") as file:
             return snapshot_of(decode(file.read(MAX_BYTES + 1)))
 
 

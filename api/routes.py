@@ -14,9 +14,11 @@ from api.answer import Answer, json_answer
 from api.call import Call, Route
 from api.fleet import Standing
 from api.pages import wall
-from api.problem import ProblemReason, echo, not_found, unavailable
+from api.pages.filters import read_filter
+from api.problem import Problem, ProblemReason, echo, not_found, unavailable
 from api.views import discovery, instances, quality, recovery
 from api.views import history as past
+from api.volume import measure
 from jobs.health.recovery import Attempt
 from jobs.store import ledger, reader
 
@@ -86,7 +88,8 @@ def _metrics(call: Call) -> Answer:
     """Answer with the exposition format that the scraper prefers."""
     from api.metrics import exposition  # noqa: PLC0415 - prometheus_client costs 70 ms, paid by the first scrape
 
-    body, content_type = exposition(call.fleet, call.snapshot, is_open_metrics=bool(call.variant))
+    volume = measure(call.follower.path, call.follower.published)
+    body, content_type = exposition(call.fleet, volume, is_open_metrics=bool(call.variant))
     return Answer(body, content_type)
 
 
@@ -109,7 +112,13 @@ def _page(call: Call) -> Answer:
     if call.fleet.snapshot is None and not call.variant:
         raise unavailable(ProblemReason.STORE_UNREADABLE, call.fleet.problem)
     status = HTTPStatus.OK if call.fleet.snapshot else HTTPStatus.SERVICE_UNAVAILABLE
-    return Answer(wall.render(call.fleet).encode(), "text/html; charset=utf-8", status)
+    try:
+        html = wall.render(call.fleet, read_filter(call.query))
+    except Problem as problem:
+        if not call.variant:
+            raise
+        html, status = wall.refuse(call.fleet, problem.detail), problem.status
+    return Answer(html.encode(), "text/html; charset=utf-8", status)
 
 
 def _file(name: str, content_type: str) -> Callable[[Call], Answer]:
@@ -143,7 +152,7 @@ ROUTES = (
     Route("/api/incidents/{id}/evidence", incidents.evidence, is_cached=False),
     Route("/api/runs", _runs, is_cached=False),
     Route("/api/reasons", _fleet(lambda _: wording.reasons()), needs_store=False),
-    Route("/metrics", _metrics, variants=("application/openmetrics-text",)),
+    Route("/metrics", _metrics, is_cached=False, needs_store=False, variants=("application/openmetrics-text",)),
     Route("/livez", _live, needs_store=False),
     Route("/readyz", _ready, needs_store=False),
     Route("/openapi.json", _file("openapi.json", "application/json"), needs_store=False),

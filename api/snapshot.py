@@ -15,7 +15,7 @@ from jobs.health.incident import Incident
 from jobs.health.model import Instance, InstanceKey
 from jobs.store import fleet, reader
 from jobs.store.discovery import Discovery, read_discovery
-from jobs.store.fleet import Picture, Uptime
+from jobs.store.fleet import Backlog, Picture, Uptime
 from jobs.store.reader import Latest, Run
 
 # architecture section 8 has the last hour; the seed's slaScore names no window.
@@ -37,7 +37,7 @@ class Snapshot:
     last_successes: when each command last committed a tick. discovery: how instances were found, None before that.
     uptimes: over the hour before the newest observation, so that they move with the revision only.
     written_at_ms: when the ConfigMap was written that it comes from, None where it comes from the store;
-    a ConfigMap has no reports, pictures, uptimes, size and recovery.
+    a ConfigMap has no reports, pictures, uptimes, size, recovery and backlog. backlog: of notifications.
     """
 
     revision: int
@@ -55,6 +55,7 @@ class Snapshot:
     discovery: Discovery | None = None
     written_at_ms: int | None = None
     recovery: Recovery | None = None
+    backlog: Backlog | None = None
 
 
 def load(connection: sqlite3.Connection, previous: Snapshot | None, bounds: Bounds) -> Snapshot:
@@ -64,10 +65,10 @@ def load(connection: sqlite3.Connection, previous: Snapshot | None, bounds: Boun
     """
     discovery = read_discovery(connection)
     runs = {run.command: run for run in reader.last_runs(connection)}
-    last_successes = fleet.last_successes(connection)
+    last_successes, backlog = fleet.last_successes(connection), fleet.backlog(connection)
     revision = reader.revision(connection)
     if previous is not None and previous.revision == revision:
-        return replace(previous, runs=runs, last_successes=last_successes, discovery=discovery)
+        return replace(previous, runs=runs, last_successes=last_successes, discovery=discovery, backlog=backlog)
     latest = reader.latest(connection)
     observed_at_ms = max((row.assessment.observed_at_ms for row in latest.values()), default=None)
     until_ms = observed_at_ms or 0
@@ -86,6 +87,7 @@ def load(connection: sqlite3.Connection, previous: Snapshot | None, bounds: Boun
         observed_at_ms=observed_at_ms,
         discovery=discovery,
         recovery=load_recovery(connection, bounds),
+        backlog=backlog,
     )
 
 

@@ -25,6 +25,14 @@ class Picture:
     taken_at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in the outbox. oldest_at_ms: since when the oldest of it waits, None when none does."""
+
+    waiting: int
+    oldest_at_ms: int | None
+
+
 def uptimes(connection: sqlite3.Connection, *, since_ms: int, until_ms: int) -> dict[InstanceKey, Uptime]:
     """Return the ticks of each instance in the minutes that start from `since_ms` to `until_ms`.
 
@@ -59,6 +67,12 @@ def last_successes(connection: sqlite3.Connection) -> dict[str, int]:
         "SELECT command, max(last_success_at_ms) FROM runs WHERE last_success_at_ms IS NOT NULL GROUP BY command"
     )
     return dict(rows.fetchall())
+
+
+def backlog(connection: sqlite3.Connection) -> Backlog:
+    """Return how much waits to be told outside."""
+    row = connection.execute("SELECT count(*), min(created_at_ms) FROM outbox WHERE ended_at_ms IS NULL").fetchone()
+    return Backlog(*row)
 
 
 def size_bytes(connection: sqlite3.Connection) -> int:

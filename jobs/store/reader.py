@@ -83,6 +83,11 @@ class Run:
     outcome: str | None
     problem: str | None
 
+    @property
+    def is_in_trouble(self) -> bool:
+        """Tell whether it failed, or goes on though something is wrong; one that was superseded is neither."""
+        return self.outcome == "failed" or (self.problem is not None and self.outcome != "superseded")
+
 
 @dataclass(frozen=True, slots=True)
 class Screen:

@@ -15,6 +15,7 @@ from snapshots import (
     a_fleet_now,
     a_plan,
     a_recovery,
+    a_run,
     a_snapshot,
     an_attempt,
     an_entry,
@@ -22,9 +23,16 @@ from snapshots import (
     latest_of,
 )
 
+from api.fleet import see
 from api.metrics import exposition
+from api.recovery import Bounds
+from api.snapshot import Report
+from api.volume import Volume
+from jobs.health.causes import FLEET
+from jobs.health.control import Stop
 from jobs.health.model import ProbeOutcome
 from jobs.health.recovery import AttemptState, Hold
+from jobs.store.fleet import Backlog
 
 ROWS = re.findall(
     r"^\| `(loco_\w+)` \| (.*?) \|", (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(), re.MULTILINE
@@ -35,12 +43,16 @@ HELD = a_recovery(
     an_attempt(an_entry(), state=AttemptState.PLANNED, outcome=None),
     totals={("reset-audio", "healed"): 2},
 )
-FULL = a_snapshot((an_entry(), latest_of(an_entry(), QEMU_DEAD)), incident=an_incident(an_entry()), recovery=HELD)
+FULL = replace(
+    a_snapshot((an_entry(), latest_of(an_entry(), QEMU_DEAD)), incident=an_incident(an_entry()), recovery=HELD),
+    backlog=Backlog(2, NOW_MS - 60_000),
+)
+VOLUME = Volume(1_000_000, 2000, is_snapshot_trimmed=False)
 
 
-def samples(snapshot=FULL, *, now_ms=NOW_MS, is_open_metrics=False):
+def samples(snapshot=FULL, *, now_ms=NOW_MS, is_open_metrics=False, fleet=None, volume=VOLUME):
     """Return {metric: {sorted labels: value}}."""
-    body, _ = exposition(a_fleet_now(snapshot, now_ms=now_ms), snapshot, is_open_metrics=is_open_metrics)
+    body, _ = exposition(fleet or a_fleet_now(snapshot, now_ms=now_ms), volume, is_open_metrics=is_open_metrics)
     parse = parse_open_metrics if is_open_metrics else parse_plain
     return {
         family.name: {tuple(sorted(s.labels.items())): s.value for s in family.samples}
@@ -127,7 +139,94 @@ def test_an_instance_never_observed_has_a_verdict_and_no_times():
     assert {} == found["loco_instance_last_report_timestamp_seconds"] | found["loco_instance_probe_duration_seconds"]
 
 
-def test_a_fleet_of_a_thousand_stays_below_twenty_series_an_instance():
-    body, _ = exposition(a_fleet_now(FULL), FULL, is_open_metrics=False)
+def test_who_is_connected_and_what_moves_is_of_the_current_report_alone():
+    report = a_full_report()
+    watched = msgspec.structs.replace(report, sessions=msgspec.structs.replace(report.sessions, count=2))
+    found = samples(a_snapshot(report=watched))
+    lost = samples(a_snapshot((an_entry(), latest_of(an_entry(), outcome=ProbeOutcome.REFUSED))))
 
-    assert 20 > sum("instance-0" in line for line in body.decode().splitlines() if not line.startswith("#"))
+    assert {labels(): 2} == found["loco_instance_sessions"]
+    assert {labels(): report.video.estimated_frame_rate} == found["loco_instance_frames_per_second"]
+    assert {} == lost["loco_instance_sessions"] | lost["loco_instance_frames_per_second"]
+
+
+def test_a_run_in_trouble_is_shown_though_it_goes_on():
+    def problem(**changes):
+        (value,) = samples(replace(FULL, runs={"collect": a_run(**changes)}))["loco_run_problem"].values()
+        return value
+
+    assert [0, 1, 1, 0] == [
+        problem(),
+        problem(problem="no key"),
+        problem(outcome="failed"),
+        problem(outcome="superseded", problem="another run has the baton"),
+    ]
+
+
+def test_a_store_that_was_never_read_is_told_and_not_hidden():
+    found = samples(fleet=see(None, "store loco.db isn't there yet", NOW_MS))
+
+    assert {(): 0} == found["loco_store_readable"]
+    assert {(("version", "0.1.0"),): 1} == found["loco_build_info"]
+    assert {(): 1_000_000} == found["loco_store_free_bytes"]
+    assert {} == found["loco_run_last_success_timestamp_seconds"] | found["loco_outbox_waiting"]
+
+
+def test_what_waits_to_be_told_is_counted_with_its_age():
+    found = samples()
+    nothing = samples(replace(FULL, backlog=Backlog(0, None)))
+
+    assert ({(): 2}, {(): (NOW_MS - 60_000) / 1000}) == (
+        found["loco_outbox_waiting"],
+        found["loco_outbox_oldest_timestamp_seconds"],
+    )
+    assert ({(): 0}, {}) == (nothing["loco_outbox_waiting"], nothing["loco_outbox_oldest_timestamp_seconds"])
+
+
+@pytest.mark.parametrize("hold", ["KillSwitch", "Paused", "DryRun"])
+def test_what_stops_all_acts_is_one_and_the_others_are_zero(hold):
+    recovery = replace(HELD, bounds=Bounds(is_dry_run=hold == "DryRun"))
+    stop = None if hold == "DryRun" else Stop(Hold(hold), "somebody said so")
+    found = samples(fleet=see(replace(FULL, recovery=recovery), "", NOW_MS, stop))["loco_recovery_stopped"]
+
+    assert {one: one == hold for one in ("KillSwitch", "Paused", "DryRun")} == {
+        dict(key)["hold"]: value for key, value in found.items()
+    }
+
+
+def test_a_brake_is_shown_with_how_many_it_counts():
+    brakes = {key: replace(an_incident(an_entry()), key=key, members=(1, 2, 3)) for key in (FLEET, "common/node/a")}
+    common = {**brakes, "common/node/b": brakes["common/node/a"]}
+
+    assert {(("brake", "FleetBrake"),): 0, (("brake", "CommonCause"),): 0} == samples()["loco_brake_instances"]
+    assert {(("brake", "FleetBrake"),): 3, (("brake", "CommonCause"),): 6} == samples(replace(FULL, incidents=common))[
+        "loco_brake_instances"
+    ]
+
+
+def test_a_published_snapshot_has_its_size_and_without_one_both_are_absent():
+    found, none = samples(), samples(volume=Volume())
+
+    assert ({(): 2000}, {(): 0}) == (found["loco_snapshot_size_bytes"], found["loco_snapshot_trimmed"])
+    assert {} == none["loco_snapshot_size_bytes"] | none["loco_snapshot_trimmed"] | none["loco_store_free_bytes"]
+
+
+def test_a_fleet_of_a_thousand_of_which_a_fifth_is_sick_stays_below_twenty_series_an_instance():
+    """A sick one has one more for each reason, its hold and its open attempt."""
+    entries = [an_entry(ordinal) for ordinal in range(1000)]
+    sick = entries[::5]
+    report = a_full_report()
+    snapshot = replace(
+        FULL,
+        instances={one.public_id: one for one in entries},
+        latest={one.key: latest_of(one, *([QEMU_DEAD] if one in sick else ())) for one in entries},
+        reports={one.key: Report({}, report) for one in entries},
+        incidents={one.key: replace(an_incident(one), codes=("QemuDead", "VncUnavailable")) for one in sick},
+        discovered={one.key: NOW_MS for one in entries},
+        recovery=replace(HELD, instances={one.key: HELD.instances[an_entry().key] for one in sick}),
+    )
+    body, _ = exposition(a_fleet_now(snapshot), VOLUME, is_open_metrics=False)
+    lines = [line for line in body.decode().splitlines() if line.startswith(("loco_in", "loco_recovery_"))]
+
+    assert 18 * 1000 + 4 * 200 == sum("instance-" in line for line in lines)
+    assert 20 * 1000 > len(body.decode().splitlines())
