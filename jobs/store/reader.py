@@ -213,10 +213,22 @@ def last_runs(connection: sqlite3.Connection) -> list[Run]:
     return [Run(*row[:-1]) for row in rows]
 
 
-def runs(connection: sqlite3.Connection, limit: int) -> list[Run]:
-    """Return runs, the newest first, in the order of their writing: clocks may be set back."""
-    rows = connection.execute(f"{_RUN} FROM runs ORDER BY rowid DESC LIMIT ?", (limit,))
+def runs(connection: sqlite3.Connection, limit: int, *, before: str | None = None) -> list[Run]:
+    """Return runs, the newest first, in the order of their writing: clocks may be set back.
+
+    before: the id of the last one that the reader has seen.
+    """
+    rows = connection.execute(
+        f"{_RUN} FROM runs WHERE :before IS NULL OR rowid < (SELECT rowid FROM runs WHERE id = :before)"
+        " ORDER BY rowid DESC LIMIT :limit",
+        {"before": before, "limit": limit},
+    )
     return [Run(*row) for row in rows]
+
+
+def has_run(connection: sqlite3.Connection, run_id: str) -> bool:
+    """Tell whether a run is kept."""
+    return connection.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone() is not None
 
 
 def screen(connection: sqlite3.Connection, key: InstanceKey) -> Screen | None:
