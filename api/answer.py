@@ -57,6 +57,7 @@ def json_answer(
     *,
     observed_at_ms: int | None = None,
     status: HTTPStatus = HTTPStatus.OK,
+    headers: tuple[tuple[str, str], ...] = (),
 ) -> Answer:
     """Return the value as JSON."""
-    return Answer(msgspec.json.encode(value), status=status, observed_at_ms=observed_at_ms)
+    return Answer(msgspec.json.encode(value), status=status, observed_at_ms=observed_at_ms, headers=headers)

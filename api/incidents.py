@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from api import query
+from api import paging, query
 from api.answer import Answer, json_answer
 from api.call import Call
 from api.problem import ProblemReason, echo, not_found
 from api.views import history as past
 from api.views.evidence import bundle
 from jobs.health.incident import Incident
+from jobs.health.model import InstanceKey
 from jobs.health.recovery import Attempt
 from jobs.store import ledger, reader
 
@@ -19,23 +21,31 @@ from jobs.store import ledger, reader
 DEFAULT_BUNDLES = 3
 MAX_BUNDLES = 10
 
+_LIST = "incidents"
+
 _Told: TypeAlias = tuple[Incident, list[Attempt]]
 
 
 def incidents(call: Call) -> Answer:
-    """Answer with incidents, the newest first; `before` is the id of the last one seen."""
-    values = query.read_query(call.query, ("instance", "state", "limit", "before"))
+    """Answer with incidents, the newest first, in pages."""
+    values = query.read_query(call.query, ("instance", "state", "limit", "cursor", "before"))
     only_open = query.word(values, "state", allowed=("all", "open")) == "open"
     limit = query.whole_number(values, "limit", default=query.DEFAULT_ROWS, highest=query.MAX_ROWS)
-    key = call.snapshot.instances[values["instance"]].key if values.get("instance") in call.snapshot.instances else None
-    if key is None and "instance" in values:
-        raise not_found(ProblemReason.UNKNOWN_INSTANCE, f"no instance is called {echo(values['instance'])}")
+    before = paging.last_seen(values, of=_LIST)
+    key = _key(call, values)
 
-    def question(connection: sqlite3.Connection) -> list[_Told]:
-        found = reader.incidents(connection, key=key, only_open=only_open, limit=limit, before=values.get("before"))
+    def question(connection: sqlite3.Connection) -> list[_Told] | None:
+        if before is not None and reader.incident(connection, before) is None:
+            return None
+        found = reader.incidents(connection, key=key, only_open=only_open, limit=limit + 1, before=before)
         return [(one, ledger.of_incident(connection, one.id)) for one in found]
 
-    return json_answer(_incident_shapes(call, call.ask(question)))
+    found = call.ask(question)
+    if found is None:
+        raise paging.gone(values)
+    page = found[:limit]
+    headers = (paging.link(values, of=_LIST, last=page[-1][0].id),) if len(found) > limit else ()
+    return json_answer(_incident_shapes(call, page), headers=headers)
 
 
 def incident(call: Call) -> Answer:
@@ -50,6 +60,16 @@ def evidence(call: Call) -> Answer:
     limit = query.whole_number(values, "limit", default=DEFAULT_BUNDLES, highest=MAX_BUNDLES)
     kept = [attempt for attempt in reversed(_told(call)[1]) if attempt.has_evidence]
     return json_answer([bundle(attempt, call.follower.path) for attempt in kept[:limit]])
+
+
+def _key(call: Call, values: Mapping[str, str]) -> InstanceKey | None:
+    """Return the key of the instance whose incidents are asked for, None for all. Raises: Problem (404)."""
+    if "instance" not in values:
+        return None
+    instance = call.snapshot.instances.get(values["instance"])
+    if instance is None:
+        raise not_found(ProblemReason.UNKNOWN_INSTANCE, f"no instance is called {echo(values['instance'])}")
+    return instance.key
 
 
 def _told(call: Call) -> _Told:

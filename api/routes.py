@@ -16,6 +16,7 @@ from api.fleet import Standing
 from api.pages import wall
 from api.pages.filters import read_filter
 from api.problem import Problem, ProblemReason, echo, not_found, unavailable
+from api.runs import runs
 from api.views import discovery, instances, quality, recovery
 from api.views import history as past
 from api.volume import measure
@@ -74,14 +75,6 @@ def _picture(call: Call) -> Answer:
     if screen is None:
         raise not_found(ProblemReason.NO_PICTURE, f"no picture of {echo(call.id)} was ever taken")
     return Answer(screen.png, "image/png", observed_at_ms=screen.taken_at_ms)
-
-
-def _runs(call: Call) -> Answer:
-    """Answer with runs, the newest first."""
-    limit = query.whole_number(
-        query.read_query(call.query, ("limit",)), "limit", default=query.DEFAULT_ROWS, highest=query.MAX_ROWS
-    )
-    return json_answer([past.run(one) for one in call.ask(lambda connection: reader.runs(connection, limit))])
 
 
 def _metrics(call: Call) -> Answer:
@@ -150,7 +143,7 @@ ROUTES = (
     Route("/api/incidents", incidents.incidents, is_cached=False),
     Route("/api/incidents/{id}", incidents.incident, is_cached=False),
     Route("/api/incidents/{id}/evidence", incidents.evidence, is_cached=False),
-    Route("/api/runs", _runs, is_cached=False),
+    Route("/api/runs", runs, is_cached=False),
     Route("/api/reasons", _fleet(lambda _: wording.reasons()), needs_store=False),
     Route("/metrics", _metrics, is_cached=False, needs_store=False, variants=("application/openmetrics-text",)),
     Route("/livez", _live, needs_store=False),
