@@ -23,14 +23,15 @@ class Meaning:
 HOLDS: Mapping[Hold, Meaning] = {
     Hold.BOOT_GRACE: Meaning("QEMU or its pod is just starting.", "once it has had its time to start"),
     Hold.NOT_ACTIONABLE: Meaning(
-        "Nothing is wrong at this tick, no act answers what is, it was seen only once, or no rung can be climbed here.",
+        "Nothing is wrong at this tick, no act answers what is, or it was seen only once.",
         "with a tick that says otherwise",
     ),
     Hold.SELF_HEALING: Meaning(
         "The fault mostly passes by itself, because the container is started again.", "after `self_heal_seconds`"
     ),
     Hold.NEEDS_HUMAN: Meaning(
-        "Every rung was tried, one made it worse, or the fault came back after each cure.", "with the incident"
+        "Every rung was tried or can't be climbed here, one made it worse, or the fault came back after each cure.",
+        "with the incident, or once a rung can be climbed",
     ),
     Hold.KILL_SWITCH: Meaning(
         "Recovery is off for the whole fleet, or its switches can't be read.", "when somebody lifts it"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from jobs.health.model import Assessment, FailureClass, Reason, Severity
 from jobs.health.recovery import Action, Attempt, AttemptOutcome, Held, Hold
-from jobs.health.remedies import ORDER, SELF_HEALING
+from jobs.health.remedies import LADDERS, ORDER, SELF_HEALING
 from jobs.health.situation import Situation
 
 # What somebody wanted so, or what is only beginning or ending: shown, never acted on, whatever else is wrong.
@@ -25,6 +25,8 @@ FROZEN: Mapping[str, Hold] = {
 # The rung was climbed and the fault was still there.
 _FAILED = frozenset({AttemptOutcome.NO_EFFECT, AttemptOutcome.WORSE, AttemptOutcome.REFUSED, AttemptOutcome.UNKNOWN})
 _COUNTED = _FAILED | {AttemptOutcome.HEALED}
+
+_CLIENT = frozenset(LADDERS[FailureClass.CLIENT])
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ def _climb(situation: Situation, codes: tuple[str, ...]) -> Rung | Held:
     latest = {one.action: one.outcome for one in counted}
     failed = [one for one in counted if one.outcome in _FAILED]
     skipped: list[str] = []
-    for action in sorted({action for code in codes for action in remedies[code]}, key=ORDER.__getitem__):
+    rungs = sorted({action for code in codes for action in remedies[code]}, key=ORDER.__getitem__)
+    for action in rungs:
         answered = tuple(code for code in codes if action in remedies[code])
         if latest.get(action) in _FAILED or _is_passed(action, answered, failed):
             continue
@@ -115,7 +118,9 @@ def _climb(situation: Situation, codes: tuple[str, ...]) -> Rung | Held:
         skipped.append(f"{action} can't be done here: {why}")
     tried = [f"{action} ({outcome})" for action, outcome in latest.items() if outcome in _FAILED]
     told = "; ".join([*([f"tried: {', '.join(tried)}"] if tried else []), *skipped])
-    return Held(Hold.NEEDS_HUMAN if tried else Hold.NOT_ACTIONABLE, f"no rung is left for {', '.join(codes)}; {told}")
+    # A client's own trouble is its player's, and calls nobody unless something was tried.
+    is_ours = bool(tried) or not _CLIENT.issuperset(rungs)
+    return Held(Hold.NEEDS_HUMAN if is_ours else Hold.NOT_ACTIONABLE, f"no rung is left for {', '.join(codes)}; {told}")
 
 
 def _is_over(situation: Situation, counted: list[Attempt]) -> str:

@@ -155,10 +155,23 @@ def test_a_rung_that_the_agent_can_not_climb_is_passed_over():
     assert "restart-qemu" == rung("QemuStuck", report=report)
 
 
+def test_a_dead_qemu_that_does_not_come_back_needs_a_person_where_nobody_may_delete_its_pod():
+    assert "NeedsHuman" == rung("QemuDead")
+    assert "no rung is left for QemuDead; delete-pod can't be done here: component delete-pod isn't applied" == held(
+        "QemuDead"
+    )
+
+
+def test_a_clients_trouble_that_nothing_answers_here_calls_nobody():
+    report = acting_report(actions=Actions(can=[], cannot={"lower-quality": "no stream is set up"}))
+
+    assert "NotActionable" == rung("ClientPacketLoss", report=report)
+
+
 def test_where_no_rung_can_be_climbed_it_says_why():
     report = acting_report(actions=Actions(can=[], cannot={"reset-guest": "no QMP socket"}))
 
-    assert "NotActionable" == rung("ScreenBlank", report=report)
+    assert "NeedsHuman" == rung("ScreenBlank", report=report)
     assert (
         "no rung is left for ScreenBlank; reset-guest can't be done here: no QMP socket;"
         " restart-qemu can't be done here: the agent doesn't know it;"
