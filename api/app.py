@@ -14,6 +14,7 @@ from api.call import Call
 from api.fleet import Fleet
 from api.follower import Follower
 from api.problem import Problem, ProblemReason, echo, forbidden, unavailable
+from api.trends import Trends
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class Application:
         self._follower = follower
         self._clock_ms = clock_ms
         self._door = door
+        self._past = Trends()
         # One fleet's answers by path, query and variant; replaced whole, so that no thread adds to another fleet's.
         self._cache: tuple[Fleet | None, dict[tuple[str, str, str], Answer]] = (None, {})
 
@@ -80,7 +82,7 @@ class Application:
         if route.needs_store and fleet.snapshot is None:
             raise unavailable(ProblemReason.STORE_UNREADABLE, fleet.problem)
         variant = route.variant(environ.get("HTTP_ACCEPT", ""))
-        call = Call(fleet, self._follower, variable, environ.get("QUERY_STRING", ""), variant)
+        call = Call(fleet, self._follower, variable, environ.get("QUERY_STRING", ""), variant, self._past)
         if route.answer is None:
             raise _not_allowed(method, route.methods)
         if not route.is_cached:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,7 +13,9 @@ from api.fleet import Fleet, Standing
 from api.follower import Follower
 from api.problem import ProblemReason, echo, not_found, unavailable
 from api.snapshot import Snapshot
+from api.trends import Trend, Trends
 from jobs.errors import JobError
+from jobs.health.model import InstanceKey
 
 Found = TypeVar("Found")
 
@@ -23,6 +25,7 @@ class Call:
     """One request as its route sees it.
 
     id: the path's variable part, empty where there is none. variant: which of the route's media types is asked for.
+    past: what is kept of the fleet's past.
     """
 
     fleet: Fleet
@@ -30,6 +33,7 @@ class Call:
     id: str
     query: str
     variant: str
+    past: Trends
 
     @property
     def snapshot(self) -> Snapshot:
@@ -51,6 +55,10 @@ class Call:
         if standing is None:
             raise not_found(ProblemReason.UNKNOWN_INSTANCE, f"no instance is called {echo(self.id)}")
         return standing
+
+    def trends(self) -> Mapping[InstanceKey, Trend]:
+        """Return each instance's past; without those whose past can't be read now."""
+        return self.past.of(self.follower.query, self.fleet)
 
     def ask(self, question: Callable[[sqlite3.Connection], Found]) -> Found:
         """Return what the store answers.
