@@ -1,4 +1,4 @@
-"""The flight recorder: what there is to see right before an act, in one bundle.
+"""The flight recorder: what there is to see right before an act, and what the screen shows after it, in one bundle.
 
 It costs at most about two seconds, also while QEMU hangs, and its failure stops no act: it is said and goes on.
 """
@@ -23,7 +23,7 @@ from jobs.probe.verify import Look
 from jobs.recovery.redaction import redact
 from jobs.store import reader
 from jobs.store.connection import reading
-from jobs.store.evidence import MAX_BUNDLE_BYTES, prune, write_bundle
+from jobs.store.evidence import MAX_BUNDLE_BYTES, prune, read_bundle, write_bundle
 
 # issue 6, part 4
 SIGNALS_MS = 600_000
@@ -71,6 +71,29 @@ class Recorder:
             return str(error)
         return ""
 
+    def add_after(self, attempt: Attempt, look: Look) -> str:
+        """Add to the attempt's bundle what the last look after the act saw, with a picture; returns as `keep` does."""
+        try:
+            body = read_bundle(self._store, attempt.id)
+            if body is None:
+                return "it has no bundle to add to"
+            bundle = msgspec.json.decode(body, type=dict[str, Any])
+            screen = self._screen_now(look.instance, self._wall_ms())
+            bundle["after"] = {**redact(self._seen_after(look)), "screen": screen}
+            write_bundle(self._store, attempt.id, encode(bundle))
+        except OSError as error:
+            return f"it can't be written: {error.strerror or error}"
+        except (ValueError, msgspec.MsgspecError, RecursionError) as error:
+            return str(error)
+        return ""
+
+    def _seen_after(self, look: Look) -> dict[str, Any]:
+        return {
+            "collectedAt": rfc3339(self._wall_ms() / 1000),
+            "verdict": look.assessment.verdict.value,
+            "reasons": _plain(look.assessment.reasons),
+        }
+
     def _collect(self, attempt: Attempt, look: Look, now_ms: int) -> dict[str, Any]:
         instance = look.instance
         return {
@@ -106,9 +129,12 @@ class Recorder:
         screens = []
         if kept:
             screens.append(_screen(kept.png, kept.taken_at_ms))
-        said = self._calls.picture(instance, seconds=PICTURE_SECONDS, max_bytes=MAX_SCREEN_BYTES)
-        screens.append({"error": said} if isinstance(said, str) else _screen(said, now_ms))
+        screens.append(self._screen_now(instance, now_ms))
         return screens
+
+    def _screen_now(self, instance: Instance, now_ms: int) -> dict[str, Any]:
+        said = self._calls.picture(instance, seconds=PICTURE_SECONDS, max_bytes=MAX_SCREEN_BYTES)
+        return {"error": said} if isinstance(said, str) else _screen(said, now_ms)
 
     def _signals(self, instance: Instance, now_ms: int) -> list[dict[str, Any]]:
         """Return the last ten minutes' ticks, oldest first."""
@@ -129,8 +155,8 @@ class Recorder:
 
 
 def encode(bundle: dict[str, Any]) -> bytes:
-    """Return a bundle as JSON of at most MAX_BUNDLE_BYTES; `leftOut` names what had to go."""
-    left_out: list[str] = []
+    """Return a bundle as JSON of at most MAX_BUNDLE_BYTES; `leftOut` names what had to go, before as well."""
+    left_out: list[str] = list(bundle.get("leftOut") or ())
     while True:
         body = msgspec.json.encode({**bundle, "leftOut": left_out})
         dispensable = [name for name in _DISPENSABLE if name in bundle and name not in left_out]

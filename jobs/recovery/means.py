@@ -57,6 +57,10 @@ class Keeper(Protocol):
         """Keep a bundle of what there is to see now; returns one clause about why not, empty when it was kept."""
         ...
 
+    def add_after(self, attempt: Attempt, look: Look) -> str:
+        """Add to the bundle what there is to see after the act; returns as `keep` does."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Means:

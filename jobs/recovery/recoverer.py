@@ -145,6 +145,14 @@ class Recoverer:
         with transaction(self._connection):
             ledger.note_evidence(self._connection, attempt.id)
 
+    def _add_after(self, attempt: Attempt, look: Look | None) -> None:
+        """Keep what the last look saw; one that was asked to end has other things to write."""
+        if look is None or self._evidence or self._pace.is_leaving():
+            return
+        why_not = self._means.keeper.add_after(attempt, look)
+        if why_not:
+            logger.warning("no evidence of after", extra={"attempt": attempt.id, "problem": why_not})
+
     def _leave(self, attempt: Attempt, instance: Instance) -> Challenge | Ending | None:
         """Return the agent's challenge, None where Kubernetes is to act."""
         if attempt.action is Action.DELETE_POD:
@@ -200,6 +208,7 @@ class Recoverer:
         began = self._clock.monotonic()
         until = min(began + self._patience.verify_seconds(attempt.action), ends_at)
         verification = Verification(attempt, standing.look, acted_at_seconds=began)
+        look = None
         while not self._pace.is_leaving() and self._clock.monotonic() < until:
             self._pace.sleep(self._patience.look_seconds)
             instance = self._instance_now(standing.instance)
@@ -207,8 +216,10 @@ class Recoverer:
                 return Ending(
                     AttemptOutcome.SUPERSEDED, "the pod was replaced after the act", verification.lost.seconds
                 )
-            if verification.see(self._means.eyes.look(instance)):
+            look = self._means.eyes.look(instance)
+            if verification.see(look):
                 break
+        self._add_after(attempt, look)
         outcome, detail = verification.end(self._clock.monotonic())
         if outcome is not AttemptOutcome.HEALED and self._pace.is_leaving():
             outcome, detail = AttemptOutcome.UNKNOWN, f"the process was asked to end; {detail}"

@@ -69,6 +69,7 @@ def keeping(tmp_path):
             found = replace(known or instance, key=instance.key, health_url=server.url)
             look = Look(1.0, found, an_assessment("ScreenFrozen"), report or a_report())
             keep.why_not = recorder.keep(attempt, look)
+            keep.add_after = lambda *codes: recorder.add_after(attempt, replace(look, assessment=an_assessment(*codes)))
             return json.loads(read_bundle(store, 7) or b"null")
 
         yield keep
@@ -92,6 +93,34 @@ def test_a_bundle_holds_what_there_was_to_see(keeping):
     assert "healthy" == bundle["report"]["overall_status"]
     assert ["iVBORw0KGgpiZWZvcmU=", "iVBORw0KGgpvZiBub3c="] == [one["png"] for one in bundle["screens"]]
     assert [] == bundle["leftOut"]
+
+
+def test_what_came_of_it_is_added_to_what_was_seen_before(keeping, tmp_path):
+    agent = Agent()
+    before = keeping(agent.serve)
+    agent.png = b"\x89PNG\r\n\x1a\nafter"
+
+    assert "" == keeping.add_after()
+    bundle = json.loads(read_bundle(tmp_path / "loco.db", 7))
+    after = bundle.pop("after")
+    assert before == bundle
+    assert ("healthy", [], "iVBORw0KGgphZnRlcg==") == (after["verdict"], after["reasons"], after["screen"]["png"])
+
+
+def test_of_an_attempt_without_a_bundle_nothing_is_kept_after_it(keeping, tmp_path):
+    keeping(Agent().serve)
+    path_of(tmp_path / "loco.db", 7).unlink()
+
+    assert "it has no bundle to add to" == keeping.add_after()
+    assert [] == kept(tmp_path / "loco.db")
+
+
+def test_a_bundle_that_was_damaged_since_is_said_and_left(keeping, tmp_path):
+    keeping(Agent().serve)
+    path_of(tmp_path / "loco.db", 7).write_bytes(b"{")
+
+    assert "truncated" in keeping.add_after()
+    assert b"{" == read_bundle(tmp_path / "loco.db", 7)
 
 
 def test_the_signals_are_those_of_the_last_ten_minutes(keeping):
@@ -174,6 +203,7 @@ def test_a_bundle_that_would_be_too_large_says_what_had_to_go():
     assert len(body) <= MAX_BUNDLE_BYTES
     assert ["signals", "screens"] == json.loads(body)["leftOut"]
     assert half == json.loads(body)["agent"]
+    assert ["signals", "screens", "agent"] == json.loads(encode({**json.loads(body), "after": half}))["leftOut"]
 
 
 def test_a_bundle_that_cannot_be_kept_is_said_in_one_clause(keeping, tmp_path):

@@ -48,7 +48,7 @@ def test_an_attempt_that_helps_is_healed_and_says_so_everywhere(recovery, world)
 def test_the_steps_come_in_the_order_of_the_architecture(recovery, world):
     recovery.run()
 
-    assert ["switches", "pod", "look", "evidence", "challenge", "act"] == said_without_sleep(world)
+    assert ["switches", "pod", "look", "evidence", "challenge", "act", "after"] == said_without_sleep(world)
 
 
 def test_the_agent_is_told_what_it_may_check(recovery, world):

@@ -99,6 +99,11 @@ class World:
         self._told("evidence")
         return self.why_not_kept
 
+    def add_after(self, attempt, look):  # noqa: ARG002 - the protocol's signature
+        """Keep nowhere what came of it."""
+        self._told("after")
+        return ""
+
     def sleep(self, seconds):
         """Let time pass."""
         self.seconds += seconds

@@ -99,6 +99,10 @@ class Keeper:
         self._world.scheduler.hook("keep evidence")
         return "the disk is full" if self._world.falls() else ""
 
+    def add_after(self, *_: object) -> str:
+        """Keep nothing of after; nothing hangs on it."""
+        return ""
+
 
 def instance_of(world: World, key: InstanceKey) -> Instance:
     """Return what an inventory says of a pod."""
