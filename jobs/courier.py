@@ -31,8 +31,8 @@ READ_SECONDS = 4.0
 
 _ROWS = 200
 
-# What is told of an instance that a file names.
-NO_POD = "the instance has no pod that an Event could be about"
+# What is told of an instance that a file names, or of several at once.
+NO_POD = "there is no pod that an Event could be about"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Courier:
 
     def _send(self, row: Waiting) -> _Sent:
         """Send one row; whatever the API server says, the run goes on."""
-        pod = row.message.instance.pod
+        pod = row.message.instance.pod if row.message.instance else None
         if pod is None:
             return _Sent(row, Ending.NOT_APPLICABLE, problem=NO_POD)
         from jobs.cluster.events import send  # noqa: PLC0415 - with the client, 130 ms and 20 MiB, paid by the first

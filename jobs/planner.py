@@ -49,7 +49,7 @@ def plan_fleet(
     brakes: those of the tick before. tick: the one whose looks count.
     """
     changes = advance_brakes(brakes, _seen(fleet, tick, now), recovery.leave.policy.recovery)
-    record_brakes(connection, [change.incident for change in changes])
+    record_brakes(connection, changes, at_ms=now.wall_ms)
     _log(brakes, changes)
     ground = _Ground(connection, recovery, after(brakes, changes), now)
     plans = [

@@ -26,7 +26,7 @@ MAX_TEXT_CHARACTERS = 128
 # A DNS subdomain has at most 253 characters; an incident's id and `.opened` come behind the pod's name.
 _MAX_POD_CHARACTERS = 200
 
-_WARNINGS = frozenset({Kind.INCIDENT_OPENED, Kind.RECOVERY_FAILED, Kind.RECOVERY_SUPPRESSED})
+_WARNINGS = frozenset({Kind.INCIDENT_OPENED, Kind.INCIDENT_ESCALATED, Kind.RECOVERY_FAILED, Kind.RECOVERY_SUPPRESSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +80,23 @@ def event(pod: Pod, row: Waiting, *, sender: str) -> dict[str, Any]:
 
 def _text(kind: Kind, message: Message) -> _Text:
     """Return what a row says, as people read it in `kubectl describe pod`."""
-    if message.attempt:
-        return _of_attempt(kind, message.attempt, message.instance)
-    if message.plan:
-        return _of_plan(kind, message.plan, message.instance)
-    if message.incident:
-        return _of_incident(kind, message.incident, message.instance, has_left=message.has_left)
-    raise ValueError(f"a row of kind {kind} tells of nothing")
+    instance = message.instance
+    if instance and message.attempt:
+        return _of_attempt(kind, message.attempt, instance)
+    if instance and message.plan:
+        return _of_plan(kind, message.plan, instance)
+    if instance and message.incident:
+        if message.escalation:
+            return _of_escalation(message, message.incident, instance)
+        return _of_incident(kind, message.incident, instance, has_left=message.has_left)
+    raise ValueError(f"a row of kind {kind} tells of no instance")
+
+
+def _of_escalation(message: Message, incident: Incident, instance: Instance) -> _Text:
+    told = "; ".join(sentence(reason) for reason in message.reasons)
+    note = f"now {incident.verdict}, class {incident.failure_class}: {told} (incident {incident.id})"
+    subject = f"{incident.id}.{message.escalation}".lower()
+    return _Text(subject, "EscalateIncident", message.escalation, note, instance.uid)
 
 
 def _of_incident(kind: Kind, incident: Incident, instance: Instance, *, has_left: bool) -> _Text:

@@ -11,12 +11,22 @@ from jobs.health.model import Assessment, FailureClass, InstanceKey, Reason, Ver
 from jobs.health.policy import Policy
 from jobs.health.rules import BADNESS, FAULTS
 
+# Who is at fault: nobody that is known, a viewer's own side, one layer of ours, several.
+_CLASS_WEIGHT = {
+    FailureClass.NONE: 0,
+    FailureClass.CLIENT: 1,
+    FailureClass.NETWORK: 2,
+    FailureClass.QEMU: 2,
+    FailureClass.MIXED: 3,
+}
+
 
 class ChangeKind(StrEnum):
     """What happened to an incident at one tick."""
 
     OPENED = "opened"
     UPDATED = "updated"
+    ESCALATED = "escalated"
     CLOSED = "closed"
 
 
@@ -45,10 +55,14 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class IncidentChange:
-    """An incident as it is after a change, and which change that was."""
+    """An incident as it is after a change, and which change that was.
+
+    escalation: what got worse, such as `VerdictUnreachable` or `ClassMixed`; empty for any other change.
+    """
 
     kind: ChangeKind
     incident: Incident
+    escalation: str = ""
 
 
 def advance(
@@ -104,7 +118,25 @@ def _updated(incident: Incident, assessment: Assessment, tick: int) -> IncidentC
     )
     if grown == incident:
         return None
-    return IncidentChange(ChangeKind.UPDATED, replace(grown, last_bad_tick=tick))
+    escalation = _escalation(incident, grown)
+    kind = ChangeKind.ESCALATED if escalation else ChangeKind.UPDATED
+    return IncidentChange(kind, replace(grown, last_bad_tick=tick), escalation)
+
+
+def _escalation(before: Incident, now: Incident) -> str:
+    """Return what got worse, empty where nothing did: a class that comes back is not worse than at the opening."""
+    if now.verdict is not before.verdict:
+        return f"Verdict{now.verdict.capitalize()}"
+    weighed = max(_CLASS_WEIGHT[before.failure_class], _opening_weight(before))
+    return f"Class{now.failure_class.capitalize()}" if _CLASS_WEIGHT[now.failure_class] > weighed else ""
+
+
+def _opening_weight(incident: Incident) -> int:
+    """Return how much the layers weigh that were at fault when the incident opened."""
+    layers = {reason.failure_class for reason in incident.reasons}
+    if layers >= {FailureClass.NETWORK, FailureClass.QEMU}:
+        return _CLASS_WEIGHT[FailureClass.MIXED]
+    return max((_CLASS_WEIGHT[layer] for layer in layers), default=0)
 
 
 def _closed(incident: Incident, history: History, assessment: Assessment, policy: Policy) -> IncidentChange | None:

@@ -26,7 +26,7 @@ from jobs.errors import (
 )
 from jobs.store.mounts import MOUNTINFO, filesystem_type, is_remote
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Migrations that a current file has seen; `PRAGMA user_version` holds it. A test ties it to jobs.store.schema."""
 
 APPLICATION_ID = int.from_bytes(b"LOCO")

@@ -1,5 +1,7 @@
 """What is to be told outside: rows that stand until they were sent, written in the transaction of what they tell.
 
+Each row becomes an Event, if there is a pod to tie it to. Some are notifications too: a row for people has a `notice`,
+and a row of its own in `deliveries` for each destination; jobs.store.deliveries has those.
 Functions that write run inside a transaction that their caller holds. Times are wall-clock milliseconds.
 """
 
@@ -11,8 +13,9 @@ from enum import StrEnum
 
 import msgspec
 
+from jobs.health.causes import is_common
 from jobs.health.incident import Incident
-from jobs.health.model import Instance, InstanceKey
+from jobs.health.model import Instance, InstanceKey, Reason
 from jobs.health.recovery import Attempt, AttemptOutcome, AttemptState, Hold, Plan
 
 # chosen: what nobody could be told for a day is no news any more.
@@ -28,6 +31,7 @@ class Kind(StrEnum):
     """What is told; one row of a kind for each subject."""
 
     INCIDENT_OPENED = "incident-opened"
+    INCIDENT_ESCALATED = "incident-escalated"
     INCIDENT_CLOSED = "incident-closed"
     RECOVERY_PLANNED = "recovery-planned"
     RECOVERY_SUPPRESSED = "recovery-suppressed"
@@ -45,6 +49,10 @@ _TOLD_HOLDS = frozenset(Hold) - {
     Hold.NOT_ACTIONABLE,
     Hold.SELF_HEALING,
 }
+
+# Holds that only a person can end, or that leave the instance alone for up to an hour: people are to hear of them.
+# A common cause isn't among them: its own incident says so once, and not once a member.
+_ESCALATING_HOLDS = frozenset({Hold.NEEDS_HUMAN, Hold.BUDGET_SPENT})
 
 _ENDINGS = {
     AttemptOutcome.HEALED: Kind.RECOVERY_SUCCEEDED,
@@ -65,14 +73,17 @@ class Ending(StrEnum):
 class Message:
     """What is told of an instance: an incident, an attempt or a plan, each as it was then.
 
-    has_left: the incident closed as the instance left.
+    instance: None where the incident is of several. has_left: the incident closed as the instance left.
+    escalation: what got worse, or the hold that leaves the incident to people. reasons: those of that moment.
     """
 
     incident: Incident | None
-    instance: Instance
+    instance: Instance | None
     has_left: bool = False
     attempt: Attempt | None = None
     plan: Plan | None = None
+    escalation: str = ""
+    reasons: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +98,36 @@ class Waiting:
 
 
 _instance = msgspec.json.Decoder(Instance)
+_incident = msgspec.json.Decoder(Incident)
+_reasons = msgspec.json.Decoder(tuple[Reason, ...])
 _message = msgspec.json.Decoder(Message)
 
 
+def decoded(text: str) -> Message:
+    """Return the message of a row."""
+    return _message.decode(text)
+
+
 def enqueue(
-    connection: sqlite3.Connection, kind: Kind, incident: Incident, *, at_ms: int, has_left: bool = False
+    connection: sqlite3.Connection,
+    kind: Kind,
+    incident: Incident,
+    *,
+    at_ms: int,
+    has_left: bool = False,
+    escalation: str = "",
 ) -> None:
     """Have one thing told of an incident, once; nothing of an instance that isn't in the inventory any more.
 
-    has_left: it is about to leave.
+    has_left: it is about to leave. escalation: what got worse.
     """
     instance = _instance_of(connection, incident.key)
-    if instance:
-        _put(connection, kind, incident.id, Message(incident, instance, has_left), at_ms)
+    if instance is None and not is_common(incident.key):
+        return
+    reasons = _reasons_of(connection, incident.key) if escalation else ()
+    message = Message(incident, instance, has_left, escalation=escalation, reasons=reasons)
+    subject = f"{incident.id}/{escalation}" if escalation else incident.id
+    _put(connection, kind, subject, message, at_ms, notice=_notice(kind, incident.id, escalation))
 
 
 def tell_attempt(connection: sqlite3.Connection, attempt: Attempt, *, at_ms: int) -> None:
@@ -118,10 +146,24 @@ def tell_plan(connection: sqlite3.Connection, plan: Plan) -> None:
     if not plan.is_due and plan.hold not in _TOLD_HOLDS:
         return
     instance = _instance_of(connection, plan.key)
-    if instance:
-        kind = Kind.RECOVERY_PLANNED if plan.is_due else Kind.RECOVERY_SUPPRESSED
-        subject = f"{plan.incident}/{plan.action or 'none'}/{plan.hold or 'due'}"
-        _put(connection, kind, subject, Message(None, instance, plan=plan), plan.decided_at_ms)
+    if instance is None:
+        return
+    kind = Kind.RECOVERY_PLANNED if plan.is_due else Kind.RECOVERY_SUPPRESSED
+    subject = f"{plan.incident}/{plan.action or 'none'}/{plan.hold or 'due'}"
+    incident = _incident_of(connection, plan.incident) if plan.hold in _ESCALATING_HOLDS else None
+    message, notice = Message(None, instance, plan=plan), None
+    if incident and plan.hold:
+        reasons = _reasons_of(connection, plan.key)
+        message = Message(incident, instance, plan=plan, escalation=plan.hold.value, reasons=reasons)
+        notice = _notice(kind, incident.id, plan.hold)
+    _put(connection, kind, subject, message, plan.decided_at_ms, notice=notice)
+
+
+def _notice(kind: Kind, incident: str, escalation: str) -> str:
+    """Return what a notification is known by, wherever and however often it is sent."""
+    if escalation:
+        return f"{incident}-escalated-{escalation}"
+    return f"{incident}-{kind.removeprefix('incident-')}"
 
 
 def _instance_of(connection: sqlite3.Connection, key: InstanceKey) -> Instance | None:
@@ -129,12 +171,51 @@ def _instance_of(connection: sqlite3.Connection, key: InstanceKey) -> Instance |
     return None if row is None else _instance.decode(row[0])
 
 
-def _put(connection: sqlite3.Connection, kind: Kind, subject: str, message: Message, at_ms: int) -> None:
-    connection.execute(
-        "INSERT INTO outbox (kind, subject, key, message, created_at_ms, due_at_ms) VALUES (?, ?, ?, ?, ?5, ?5)"
+def _incident_of(connection: sqlite3.Connection, incident: str | None) -> Incident | None:
+    row = connection.execute("SELECT incident FROM incidents WHERE id = ?", (incident,)).fetchone()
+    return None if row is None else _incident.decode(row[0])
+
+
+def _reasons_of(connection: sqlite3.Connection, key: InstanceKey) -> tuple[Reason, ...]:
+    """Return the reasons of the latest tick, which is the one that the caller writes."""
+    row = connection.execute("SELECT reasons FROM assessments WHERE key = ?", (key,)).fetchone()
+    return () if row is None else _reasons.decode(row[0])
+
+
+def _put(
+    connection: sqlite3.Connection,
+    kind: Kind,
+    subject: str,
+    message: Message,
+    at_ms: int,
+    *,
+    notice: str | None = None,
+) -> None:
+    """Write one row; a notice that is there already is none again."""
+    incident, key = _about(message)
+    written = connection.execute(
+        "INSERT INTO outbox (kind, subject, key, message, created_at_ms, due_at_ms, incident, notice)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, iif(EXISTS (SELECT 1 FROM outbox WHERE notice = ?7), NULL, ?7))"
         " ON CONFLICT (kind, subject) DO NOTHING",
-        (kind.value, subject, message.instance.key, msgspec.json.encode(message).decode(), at_ms),
+        (kind.value, subject, key, msgspec.json.encode(message).decode(), at_ms, incident, notice),
     )
+    if notice and written.rowcount:
+        connection.execute(
+            "INSERT INTO deliveries (destination, id, incident, due_at_ms)"
+            " SELECT d.name, o.id, o.incident, o.due_at_ms FROM destinations AS d JOIN outbox AS o"
+            " ON o.kind = ? AND o.subject = ? AND o.notice IS NOT NULL",
+            (kind.value, subject),
+        )
+
+
+def _about(message: Message) -> tuple[str | None, InstanceKey]:
+    """Return the incident and the key that a row is of."""
+    about = message.attempt or message.plan
+    if about:
+        return about.incident, about.key
+    if message.incident:
+        return message.incident.id, message.incident.key
+    raise ValueError("a row that tells of nothing")
 
 
 def due(connection: sqlite3.Connection, *, now_ms: int, limit: int) -> list[Waiting]:
@@ -169,9 +250,13 @@ def postpone(connection: sqlite3.Connection, row_id: int, *, due_at_ms: int, pro
 
 
 def give_up(connection: sqlite3.Connection, *, at_ms: int) -> int:
-    """End every row that has waited too long; return how many."""
-    return connection.execute(
-        "UPDATE outbox SET ended_at_ms = ?1, outcome = ?2, problem = coalesce(problem, ?3)"
-        " WHERE ended_at_ms IS NULL AND created_at_ms < ?1 - ?4",
-        (at_ms, Ending.GIVEN_UP.value, UNSENT, GIVE_UP_MS),
-    ).rowcount
+    """End every row, and every delivery, that has waited too long; return how many."""
+    old = "created_at_ms < ?1 - ?4"
+    return sum(
+        connection.execute(
+            f"UPDATE {table} SET ended_at_ms = ?1, outcome = ?2, problem = coalesce(problem, ?3)"
+            f" WHERE ended_at_ms IS NULL AND {condition}",
+            (at_ms, Ending.GIVEN_UP.value, UNSENT, GIVE_UP_MS),
+        ).rowcount
+        for table, condition in (("outbox", old), ("deliveries", f"id IN (SELECT id FROM outbox WHERE {old})"))
+    )

@@ -40,7 +40,9 @@ _OLD = {
     "incidents": "closed_at_ms < :year",
     "runs": "started_at_ms < :runs",
     "requests": "asked_at_ms < :requests",
-    "outbox": "ended_at_ms < :runs",
+    # A notification of an incident that is open is told again to who may have forgotten it.
+    "outbox": "ended_at_ms < :runs AND (notice IS NULL OR incident NOT IN"
+    " (SELECT id FROM incidents WHERE closed_at_ms IS NULL))",
     # On the ledger's own clock: one that ran ahead must not delete what still counts.
     "attempts": "state = 'ended' AND spent_ms < (SELECT witnessed_ms FROM ledger) - :year_long",
 }

@@ -240,6 +240,41 @@ BEGIN
 END;
 """
 
+NOTIFICATION_TABLES = """
+ALTER TABLE outbox ADD COLUMN incident TEXT;  -- NULL where none is told of
+ALTER TABLE outbox ADD COLUMN notice TEXT;    -- what a notification of it is known by, NULL where people get none
+UPDATE outbox SET incident = iif(instr(subject, '/'), substr(subject, 1, instr(subject, '/') - 1), subject)
+    WHERE kind IN ('incident-opened', 'incident-closed') OR instr(subject, '/');
+UPDATE outbox SET notice = subject || substr(kind, 9) WHERE kind IN ('incident-opened', 'incident-closed');
+CREATE UNIQUE INDEX outbox_notice ON outbox (notice) WHERE notice IS NOT NULL;
+CREATE INDEX outbox_by_incident ON outbox (incident, id) WHERE notice IS NOT NULL;
+
+CREATE TABLE destinations (           -- where notifications go, as `dispatch` is set; a new one hears from now on
+    name TEXT PRIMARY KEY,            -- alertmanager, webhook
+    since_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE deliveries (             -- one notification for one destination
+    destination TEXT NOT NULL,
+    id INTEGER NOT NULL REFERENCES outbox (id) ON DELETE CASCADE,
+    incident TEXT NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    due_at_ms INTEGER NOT NULL,       -- not before
+    ended_at_ms INTEGER,              -- NULL while it waits
+    outcome TEXT,                     -- sent, given-up
+    problem TEXT,                     -- of the last try
+    PRIMARY KEY (destination, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deliveries_waiting ON deliveries (destination, incident, id) WHERE ended_at_ms IS NULL;
+CREATE INDEX deliveries_by_row ON deliveries (id);
+CREATE TRIGGER deliveries_total AFTER UPDATE OF outcome ON deliveries
+WHEN old.outcome IS NULL AND new.outcome IS NOT NULL
+BEGIN
+    INSERT INTO totals (name, value) VALUES ('notifications ' || new.destination || ' ' || new.outcome, 1)
+    ON CONFLICT (name) DO UPDATE SET value = value + 1;
+END;
+"""
+
 migrations = Migrations("loco")
 
 
@@ -259,6 +294,12 @@ def cluster_tables(database: Database) -> None:
 def recovery_tables(database: Database) -> None:
     """Make the ledger and the plans."""
     run_script(database.conn, RECOVERY_TABLES)
+
+
+@migrations()
+def notification_tables(database: Database) -> None:
+    """Make what notifications need: which rows are theirs, where they go, and how far each destination is."""
+    run_script(database.conn, NOTIFICATION_TABLES)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -21,7 +21,11 @@ from jobs.store.rollups import add_to_minutes
 
 _json = msgspec.json.Encoder()
 
-_TOLD = {ChangeKind.OPENED: outbox.Kind.INCIDENT_OPENED, ChangeKind.CLOSED: outbox.Kind.INCIDENT_CLOSED}
+_TOLD = {
+    ChangeKind.OPENED: outbox.Kind.INCIDENT_OPENED,
+    ChangeKind.ESCALATED: outbox.Kind.INCIDENT_ESCALATED,
+    ChangeKind.CLOSED: outbox.Kind.INCIDENT_CLOSED,
+}
 
 # architecture section 7: raw reports are kept for 2 h, which is 480 ticks of 15 s.
 RAW_TICKS = 480
@@ -90,10 +94,10 @@ def record_tick(connection: sqlite3.Connection, tick: int, rows: Sequence[TickRo
         bump_revision(connection)
 
 
-def record_brakes(connection: sqlite3.Connection, brakes: Iterable[Incident]) -> None:
-    """Write incidents of several instances as they are now; they have no pod that an Event could be about."""
-    for incident in brakes:
-        _write_incident(connection, incident)
+def record_brakes(connection: sqlite3.Connection, changes: Iterable[IncidentChange], *, at_ms: int) -> None:
+    """Write incidents of several instances as they are now, and what is to be told of them outside."""
+    for change in changes:
+        _write_change(connection, change, at_ms)
         bump_revision(connection)
 
 
@@ -265,9 +269,14 @@ def _write_incidents(connection: sqlite3.Connection, rows: Iterable[TickRow]) ->
     """Write incidents that opened, moved or closed, and what is to be told of them outside."""
     for row in rows:
         if row.change is not None:
-            _write_incident(connection, row.change.incident)
-            if kind := _TOLD.get(row.change.kind):
-                outbox.enqueue(connection, kind, row.change.incident, at_ms=row.assessment.observed_at_ms)
+            _write_change(connection, row.change, row.assessment.observed_at_ms)
+
+
+def _write_change(connection: sqlite3.Connection, change: IncidentChange, at_ms: int) -> None:
+    """Write one incident as it is after a change, and what is to be told of that."""
+    _write_incident(connection, change.incident)
+    if kind := _TOLD.get(change.kind):
+        outbox.enqueue(connection, kind, change.incident, at_ms=at_ms, escalation=change.escalation)
 
 
 def _write_incident(connection: sqlite3.Connection, incident: Incident) -> None:

@@ -271,17 +271,19 @@ def test_between_two_ticks_the_store_is_read_only_when_somebody_has_written(serv
     assert [1] == reads
 
 
-def test_what_nobody_sent_for_a_day_is_given_up_and_goes_after_a_week(fleet):
+def test_what_nobody_sent_for_a_day_is_given_up_and_goes_a_week_after_with_its_incident_over(fleet):
     fleet.ticks(3, REFUSED)
     fleet.connection.execute("DELETE FROM minutes")
     young = apply_retention(fleet.connection, at_ms=fleet.at_ms + 23 * 3_600_000)
     old = apply_retention(fleet.connection, at_ms=fleet.at_ms + 25 * 3_600_000)
     given_up = rows(fleet)
+    kept = apply_retention(fleet.connection, at_ms=fleet.at_ms + 9 * 24 * 3_600_000)
+    fleet.connection.execute("UPDATE incidents SET closed_at_ms = 1")
     gone = apply_retention(fleet.connection, at_ms=fleet.at_ms + 9 * 24 * 3_600_000)
 
     assert (0, 1) == (young["given_up"], old["given_up"])
     assert [("incident-opened", "given-up", 0, outbox.UNSENT)] == given_up
-    assert (1, []) == (gone["outbox"], rows(fleet))
+    assert (0, 1, []) == (kept["outbox"], gone["outbox"], rows(fleet))
 
 
 LOADS = """

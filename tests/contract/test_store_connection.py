@@ -122,7 +122,7 @@ def test_a_newer_schema_is_refused_by_writers_and_readers(path, writer):
     writer.execute(f"PRAGMA user_version={store.SCHEMA_VERSION + 1}")
 
     for opening in (open_store, open_reader):
-        with pytest.raises(StoreNewer, match=r"has schema 4, this program knows 3 at most; .* nothing was written"):
+        with pytest.raises(StoreNewer, match=r"has schema 5, this program knows 4 at most; .* nothing was written"):
             opening(path)
 
 
@@ -131,7 +131,7 @@ def test_a_reader_waits_for_a_job_to_make_the_store(path):
         open_reader(path)
 
     path.touch()
-    with pytest.raises(StoreError, match="has schema 0, this program reads 3; the next job's start brings it there"):
+    with pytest.raises(StoreError, match="has schema 0, this program reads 4; the next job's start brings it there"):
         open_reader(path)
 
 

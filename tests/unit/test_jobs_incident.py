@@ -14,11 +14,11 @@ GOOD = {}
 BAD = {"network": {"tap_up": False}}
 MUTED = {"audio": {"muted": True}}
 PAUSED = {"qemu": {"run_state": "paused"}}
-KINDS = {"g": GOOD, "b": BAD, "m": MUTED, "p": PAUSED, "u": None}
+KINDS = {"g": GOOD, "b": BAD, "m": MUTED, "x": {**BAD, **MUTED}, "p": PAUSED, "u": None}
 
 
 def changes(ticks, policy=POLICY):
-    """Watch one letter a tick (good, bad, muted, paused, unreachable); return (tick, kind) of every change."""
+    """Watch one letter a tick (good, bad, muted, both, paused, unreachable); return (tick, kind) of every change."""
     return [(tick, change.kind.value) for tick, change in every_change(ticks, policy)]
 
 
@@ -74,8 +74,22 @@ def test_a_pause_opens_nothing_and_closes_nothing():
     assert [(2, "opened")] == changes("bb" + "p" * 20)
 
 
-def test_new_reasons_worse_verdicts_and_other_classes_are_updates_and_repetition_is_none():
-    assert [(2, "opened"), (4, "updated"), (6, "updated")] == changes("mmmbbuuu")
+def test_new_reasons_are_updates_worse_verdicts_and_classes_escalate_and_repetition_is_none():
+    assert [(2, "opened"), (4, "escalated"), (6, "escalated")] == changes("mmmbbuuu")
+
+
+def escalations(ticks):
+    return [change.escalation for _, change in every_change(ticks) if change.kind.value == "escalated"]
+
+
+def test_an_escalation_says_what_got_worse():
+    assert ["VerdictUnhealthy", "VerdictUnreachable"] == escalations("mmbbuu")
+    assert ["ClassMixed"] == escalations("bbx")
+
+
+def test_a_class_that_comes_back_is_not_worse_than_at_the_opening():
+    assert [] == escalations("xxbx")
+    assert [] == escalations("bbmbm")
 
 
 def test_an_incident_keeps_the_worst_verdict_the_latest_class_and_all_codes():
