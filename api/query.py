@@ -62,6 +62,17 @@ def word(values: dict[str, str], name: str, *, allowed: tuple[str, ...]) -> str:
     return text
 
 
+def short_text(values: dict[str, str], name: str, *, longest: int) -> str:
+    """Return a text, empty when it isn't given.
+
+    Raises: Problem (400).
+    """
+    text = values.get(name, "")
+    if len(text) > longest:
+        raise _bad(f"query parameter {name} has {len(text)} characters; at most {longest} are allowed")
+    return text
+
+
 def instant_ms(values: dict[str, str], name: str) -> int | None:
     """Return an RFC 3339 time as Unix milliseconds, None when it isn't given.
 

@@ -12,6 +12,8 @@ from api import prose
 from api.fleet import Fleet, Source
 from api.instants import rfc3339
 from jobs.health.model import Verdict
+from jobs.health.staleness import STALE_AFTER_MS
+from jobs.store.snapshot import SNAPSHOT_STALE_AFTER_MS
 
 # One sign a verdict, drawn in a 16 x 16 box, so that neither colour nor a font is needed to tell them apart.
 _SIGNS = {
@@ -26,7 +28,7 @@ _SIGNS = {
 def document(fleet: Fleet, *, title: str, top: str, body: str, up: str = "", scripts: tuple[str, ...] = ()) -> str:
     """Return the whole document.
 
-    title: as a browser's tab shows it. top: HTML of the first line. body: HTML of the main part.
+    title: as a browser's tab shows it. top: HTML of the first line, the h1 in it. body: HTML of the main part.
     up: the way to `/` from this page, such as `../`. scripts: names of files in static/, beside the one that all have.
     """
     return _DOCUMENT.format(
@@ -34,10 +36,8 @@ def document(fleet: Fleet, *, title: str, top: str, body: str, up: str = "", scr
         up=up,
         scripts="".join(f'\n<script src="{up}static/{name}" defer></script>' for name in scripts),
         top=top,
-        observed=moment(fleet.observed_at_ms, "observed ")
-        if fleet.observed_at_ms is not None
-        else "nothing observed yet",
-        banners="".join(f'<p class="banner" role="status">{text}</p>' for text in _warnings(fleet)),
+        clock=_clock(fleet),
+        banners="".join(_banner(level, text) for level, text in _warnings(fleet)),
         body=body,
         version=__version__,
         mode=f", {told}" if (told := prose.mode(fleet)) else "",
@@ -55,25 +55,59 @@ def moment(at_ms: int, lead: str) -> str:
     return f'<time datetime="{at}" data-lead="{lead}">{at[11:19]} UTC</time>'
 
 
-def _warnings(fleet: Fleet) -> list[str]:
-    """Return, as HTML, everything that keeps this page from telling the truth of now."""
+def trouble(fleet: Fleet) -> str:
+    """Return in a few words what keeps all of this from being that of now, empty for nothing."""
     if fleet.snapshot is None:
-        return [f"<b>No data:</b> {escape(fleet.problem)}."]
+        return "no data"
+    if fleet.is_silent:
+        return "nobody is watching"
+    return "store unreadable" if fleet.problem else ""
+
+
+def _clock(fleet: Fleet) -> str:
+    """Return how fresh all of this is: a word and the newest observation, whose age the script counts on."""
+    at_ms, word = fleet.observed_at_ms, trouble(fleet)
+    return _CLOCK.format(
+        loud=" loud" if word else "",
+        word=word or "live",
+        fresh_ms=SNAPSHOT_STALE_AFTER_MS if fleet.source is Source.CONFIGMAP else STALE_AFTER_MS,
+        told="nothing observed yet" if at_ms is None else moment(at_ms, "observed "),
+    )
+
+
+def _warnings(fleet: Fleet) -> list[tuple[str, str]]:
+    """Return, as HTML with how loud it is, everything that keeps this page from the truth of now, or from acts."""
+    if fleet.snapshot is None:
+        return [(_ALARM, f"<b>No data:</b> {escape(fleet.problem)}.")]
     warnings = []
     if fleet.problem:
         said = "what it last said" if fleet.source is Source.STORE else "what was published of it last"
-        warnings.append(f"<b>The store can't be read now; this is {said}.</b> {escape(fleet.problem)}.")
+        warnings.append((_ALARM, f"<b>The store can't be read now; this is {said}.</b> {escape(fleet.problem)}."))
     stale = sum(standing.is_stale for standing in fleet.standings.values())
     if fleet.is_silent:
-        warnings.append(f"<b>Nobody is watching:</b> {escape(prose.silence(fleet))}. Older verdicts read unknown.")
+        told = f"<b>Nobody is watching:</b> {escape(prose.silence(fleet))}. Older verdicts read unknown."
+        warnings.append((_ALARM, told))
     elif stale:
-        warnings.append(f"<b>{stale} of {len(fleet.standings)} not observed lately.</b> Their verdicts read unknown.")
+        told = f"<b>{stale} of {len(fleet.standings)} not observed lately.</b> Their verdicts read unknown."
+        warnings.append((_NOTE, told))
     if fleet.discovery_problem:
-        warnings.append(f"<b>The list of instances may be old.</b> {escape(fleet.discovery_problem)}")
+        warnings.append((_NOTE, f"<b>The list of instances may be old.</b> {escape(fleet.discovery_problem)}"))
     if not fleet.standings:
-        warnings.append("<b>No instances.</b> The inventory names none yet.")
-    return warnings + [f"<b>{escape(headline)}</b> {escape(detail)}" for headline, detail in prose.banners(fleet)]
+        warnings.append((_NOTE, "<b>No instances.</b> The inventory names none yet."))
+    return warnings + [(_NOTE, f"<b>{escape(head)}</b> {escape(detail)}") for head, detail in prose.banners(fleet)]
 
+
+def _banner(level: str, text: str) -> str:
+    """Return one banner; a loud one interrupts what a screen reader says."""
+    return f'<p class="banner {level}" role="{"alert" if level == _ALARM else "status"}">{text}</p>'
+
+
+# How loud a banner is: what is shown isn't that of now, or it is and something else should be known.
+_ALARM, _NOTE = "alarm", "note"
+
+_CLOCK = (
+    """<p class="clock{loud}" data-fresh-ms="{fresh_ms}" data-word="{word}"><b>{word}</b> <span>{told}</span></p>"""
+)
 
 _DOCUMENT = """<!doctype html>
 <html lang="en">
@@ -83,22 +117,23 @@ _DOCUMENT = """<!doctype html>
 <title>{title} · loco-health</title>
 <link rel="stylesheet" href="{up}static/page.css">
 <link rel="icon" href="{up}static/icon.svg">
-<noscript><meta http-equiv="refresh" content="5"></noscript>
+<noscript><meta http-equiv="refresh" content="30"></noscript>
 <script src="{up}static/page.js" defer></script>{scripts}
 </head>
 <body>
+<a class="skip" href="#main">Skip to the content</a>
 <header class="top">
-  <h1><a href="{up}./">loco-health</a></h1>
+  <p class="brand"><a href="{up}./">loco-health</a></p>
   {top}
-  <p class="observed">{observed}</p>
+  {clock}
 </header>
-<p class="banner lost" role="alert" hidden><b>This page has lost its source.</b> It was true at <span></span>.</p>
+<p class="banner alarm lost" role="alert" hidden></p>
 <div class="banners">{banners}</div>
-<main>{body}
+<main id="main" tabindex="-1">{body}
 </main>
 <footer class="bottom">
+  <a href="{up}incidents">incidents</a>
   <a href="{up}api/quality/deep-health">deep health</a>
-  <a href="{up}api/incidents">incidents</a>
   <a href="{up}api/runs">runs</a>
   <a href="{up}api/reasons">reasons</a>
   <a href="{up}metrics">metrics</a>

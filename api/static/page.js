@@ -1,13 +1,19 @@
-// Ages that run, and a page that follows its source. Without this script the page shows times and reloads itself.
+// What all pages share: ages that run, a clock that turns loud, and a page that follows its source.
+// Without this script a page shows times, and loads itself anew. Scripts of single pages build on the functions here.
 "use strict";
 
 const REFRESH_MS = 2000;
 const DEADLINE_MS = 10000;
 
-let etag = "";
-let clockOffsetMs = 0;
+// chosen: two questions without an answer; one that is lost on the way is no alarm.
+const LOST_AFTER_MS = 5000;
+
+let shown = { address: "", etag: "" };
+let asked = 0;
+let askingSinceMs = null; // on the page's own clock; null while every question was answered
 let answeredAt = new Date();
-const cards = new Map();
+let clockOffsetMs = 0;
+let title = document.title;
 
 function agoInWords(ms) {
   const seconds = Math.max(0, Math.round(ms / 1000));
@@ -17,14 +23,48 @@ function agoInWords(ms) {
   return `${Math.round(seconds / 86400)} d`;
 }
 
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 function tellAges() {
   const now = Date.now() + clockOffsetMs;
-  for (const time of document.querySelectorAll("time")) {
-    const words = agoInWords(now - Date.parse(time.dateTime));
+  for (const time of document.querySelectorAll("time[data-lead]")) {
     const lead = time.dataset.lead;
-    time.textContent = lead === "for " ? lead + words : `${lead}${words} ago`;
-    time.title = time.dateTime;
+    const words = agoInWords(now - Date.parse(time.dateTime));
+    setText(time, lead === "for " ? lead + words : `${lead}${words} ago`);
+    if (time.title !== time.dateTime) time.title = time.dateTime;
   }
+}
+
+// The worst that is known of the page's source: that it doesn't answer, what it says itself, that it says nothing new.
+function tellFreshness() {
+  const clock = document.querySelector(".clock");
+  const newest = clock.querySelector("time");
+  const ageMs = newest ? Date.now() + clockOffsetMs - Date.parse(newest.dateTime) : 0;
+  const isLost = askingSinceMs !== null && performance.now() - askingSinceMs > LOST_AFTER_MS;
+  const isOld = ageMs > Number(clock.dataset.freshMs);
+  let word = clock.dataset.word;
+  let alarm = "";
+  if (isLost) {
+    word = "no answer";
+    alarm = `This page has lost its source. It was true at ${answeredAt.toLocaleTimeString()}.`;
+  } else if (word === "live" && isOld) {
+    word = "nothing new";
+    alarm = `Nothing new was observed for over ${agoInWords(Number(clock.dataset.freshMs))}.`;
+  }
+  setText(clock.querySelector("b"), word);
+  clock.classList.toggle("loud", word !== "live");
+  document.body.classList.toggle("is-lost", isLost);
+  document.title = alarm ? "no live data · loco-health" : title;
+  const banner = document.querySelector(".lost");
+  setText(banner, alarm);
+  banner.hidden = !alarm;
+}
+
+function tick() {
+  tellAges();
+  tellFreshness();
 }
 
 // The server's clock dates the observations, so ages are told by it. Its Date header counts whole seconds.
@@ -33,77 +73,97 @@ function setClock(answer) {
   clockOffsetMs = Math.abs(offsetMs) > 2000 ? offsetMs : 0;
 }
 
-// An image that stays in place keeps its old picture until the new one is there.
-function keepImage(oldCard, newCard) {
-  const oldImage = oldCard.querySelector("img");
-  const newImage = newCard.querySelector("img");
-  if (!oldImage || !newImage) return;
-  const source = newImage.getAttribute("src");
-  if (oldImage.getAttribute("src") !== source) oldImage.setAttribute("src", source);
-  oldImage.alt = newImage.alt;
-  newImage.replaceWith(oldImage);
+// What people or scripts have set, and no answer of the server takes away.
+const OWN_ATTRIBUTES = new Set(["open", "tabindex"]);
+
+function identity(node) {
+  return node.dataset?.id ? `#${node.dataset.id}` : node.nodeName;
 }
 
-function remember(card) {
-  cards.set(card.dataset.id, { element: card, html: card.outerHTML });
-}
-
-function showCards(fresh) {
-  const seen = new Set();
-  const elements = [];
-  for (const card of fresh.querySelectorAll(".card")) {
-    const known = cards.get(card.dataset.id);
-    seen.add(card.dataset.id);
-    if (!known || known.html !== card.outerHTML) {
-      const html = card.outerHTML;
-      if (known) keepImage(known.element, card);
-      cards.set(card.dataset.id, { element: document.adoptNode(card), html });
+function morphAttributes(old, fresh) {
+  for (const { name, value } of fresh.attributes) {
+    if (old.getAttribute(name) !== value && !(OWN_ATTRIBUTES.has(name) && old.hasAttribute(name))) {
+      old.setAttribute(name, value);
     }
-    elements.push(cards.get(card.dataset.id).element);
   }
-  for (const id of cards.keys()) if (!seen.has(id)) cards.delete(id);
-  const main = document.querySelector("main");
-  const shown = [...main.children];
-  if (shown.length !== elements.length || shown.some((card, i) => card !== elements[i])) {
-    main.replaceChildren(...elements);
+  for (const { name } of [...old.attributes]) {
+    if (!fresh.hasAttribute(name) && !OWN_ATTRIBUTES.has(name)) old.removeAttribute(name);
   }
 }
 
-function show(html) {
-  const fresh = new DOMParser().parseFromString(html, "text/html");
-  document.title = fresh.title;
-  for (const part of [".counts", ".observed", ".banners", ".mode"]) {
-    document.querySelector(part).replaceWith(fresh.querySelector(part));
+function morphChildren(old, fresh) {
+  const left = new Map();
+  for (const node of old.childNodes) {
+    if (node.dataset?.kept !== undefined) continue;
+    const key = identity(node);
+    left.set(key, [...(left.get(key) || []), node]);
   }
-  showCards(fresh);
+  const pairs = [...fresh.childNodes].map((wanted) => [wanted, left.get(identity(wanted))?.shift()]);
+  for (const nodes of left.values()) for (const node of nodes) node.remove();
+  let at = old.firstChild;
+  for (const [wanted, kept] of pairs) {
+    if (kept && kept === at) at = at.nextSibling;
+    else old.insertBefore(kept || wanted, at);
+    if (kept) morph(kept, wanted);
+  }
 }
 
-function setLost(lost) {
-  const banner = document.querySelector(".lost");
-  banner.hidden = !lost;
-  document.body.classList.toggle("is-lost", lost);
-  if (lost) document.title = "no live data · loco-health";
-  banner.querySelector("span").textContent = answeredAt.toLocaleTimeString();
+// Make `old` say what `fresh` says, and keep each element that stays: its focus, its picture, what was folded open.
+// Children are told apart by data-id, or by their kind and order. What bears data-kept is a script's own.
+function morph(old, fresh) {
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
+    return;
+  }
+  const isAge = old.localName === "time" && old.dataset.lead === fresh.dataset.lead;
+  if (isAge && old.dateTime === fresh.dateTime) return;
+  morphAttributes(old, fresh);
+  if (!isAge) morphChildren(old, fresh);
+}
+
+function parsed(html) {
+  return new DOMParser().parseFromString(html, "text/html");
+}
+
+function show(fresh) {
+  const focused = document.activeElement;
+  title = fresh.title;
+  for (const part of [".top", ".banners", "main", ".bottom"]) {
+    morph(document.querySelector(part), fresh.querySelector(part));
+  }
+  // An element that changed its place has lost the keyboard.
+  if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
+  document.dispatchEvent(new Event("shown"));
+}
+
+// Ask for a page, or whether it is still the one with this tag; null for that.
+async function ask(address, etag) {
+  const headers = { Accept: "text/html", ...(etag && { "If-None-Match": etag }) };
+  const answer = await fetch(address, { headers, cache: "no-store", signal: AbortSignal.timeout(DEADLINE_MS) });
+  setClock(answer);
+  if (answer.status === 304) return null;
+  if (!answer.headers.get("Content-Type")?.startsWith("text/html")) throw new Error(answer.statusText);
+  return { html: await answer.text(), etag: answer.headers.get("ETag") || "" };
 }
 
 async function refresh() {
   if (document.hidden) return;
+  const question = ++asked;
+  const address = location.pathname + location.search;
+  askingSinceMs ??= performance.now();
   try {
-    const headers = { Accept: "text/html", ...(etag && { "If-None-Match": etag }) };
-    const answer = await fetch("./", { headers, cache: "no-store", signal: AbortSignal.timeout(DEADLINE_MS) });
-    setClock(answer);
-    if (answer.status !== 304) {
-      if (!answer.headers.get("Content-Type").startsWith("text/html")) throw new Error(answer.statusText);
-      show(await answer.text());
-      etag = answer.headers.get("ETag") || "";
+    const answer = await ask(address, shown.address === address ? shown.etag : "");
+    if (question !== asked) return; // another address is asked for by now
+    if (answer) {
+      show(parsed(answer.html));
+      shown = { address, etag: answer.etag };
     }
     answeredAt = new Date();
-    setLost(false);
+    askingSinceMs = null;
   } catch {
-    etag = ""; // the next answer is shown whole, title included
-    setLost(true);
+    // Nothing to tell yet: tellFreshness counts the seconds since the first question that wasn't answered.
   }
-  tellAges();
+  tick();
 }
 
 async function follow() {
@@ -111,8 +171,8 @@ async function follow() {
   setTimeout(follow, REFRESH_MS);
 }
 
-for (const card of document.querySelectorAll(".card")) remember(card);
-tellAges();
-setInterval(tellAges, 1000);
+document.documentElement.classList.add("has-script");
+tick();
+setInterval(tick, 1000);
 document.addEventListener("visibilitychange", refresh);
-follow();
+document.addEventListener("DOMContentLoaded", follow);

@@ -32,7 +32,7 @@ class Tags(HTMLParser):
 
 def banners(html):
     """Return the texts of the banners that are shown."""
-    return re.findall(r'<p class="banner" role="status">(.*?)</p>', html)
+    return re.findall(r'<p class="banner (?:alarm|note)" role="(?:alert|status)">(.*?)</p>', html)
 
 
 def test_a_healthy_fleet_has_no_banner_and_says_so_in_the_title():
@@ -60,7 +60,7 @@ def test_the_sick_come_first_and_within_a_verdict_the_order_of_the_inventory():
         )
     )
 
-    assert ["instance-2", "instance-0", "instance-1"] == re.findall(r'data-id="([^"]+)"', html)
+    assert ["instance-2", "instance-0", "instance-1"] == re.findall(r'<article [^>]*data-id="([^"]+)"', html)
 
 
 def test_nothing_from_a_report_or_a_file_becomes_markup():
@@ -76,7 +76,9 @@ def test_nothing_from_a_report_or_a_file_becomes_markup():
     pictured = replace(snapshot, pictures={instance.key: Picture(NASTY, NOW_MS)})
     found = [tag for shown in (snapshot, pictured) for tag in Tags(render(a_fleet_now(shown, problem=NASTY))).found]
 
-    assert {("static/page.js", True)} == {(a.get("src"), "defer" in a) for tag, a in found if tag == "script"}
+    assert {("static/page.js", True), ("static/wall.js", True)} == {
+        (a.get("src"), "defer" in a) for tag, a in found if tag == "script"
+    }
     assert [] == [tag for tag in found if any(name.startswith("on") for name in tag[1])]
 
 
