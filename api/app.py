@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -10,10 +11,13 @@ from typing import Any
 from api import routes
 from api.answer import GZIP_MIN_BYTES, Answer
 from api.asked import Asked, Door
+from api.asking import Asking
 from api.call import Call
 from api.fleet import Fleet
 from api.follower import Follower
-from api.problem import Problem, ProblemReason, echo, forbidden, unavailable
+from api.kept import Kept
+from api.negotiation import is_known, takes_gzip
+from api.problem import Problem, ProblemReason, echo, forbidden, too_many, unavailable
 from api.trends import Trends
 
 log = logging.getLogger(__name__)
@@ -27,9 +31,6 @@ _POLICY = (
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 
-# chosen: as many filters of the wall as people look through at once; its answers for 1,000 instances stay below 20 MiB.
-MAX_QUERIES = 32
-
 _ONLY_READS = "this API only reads: it was given neither LOCO_CLUSTER_CA nor LOCO_TOKEN_FILE; nothing was started"
 
 SECURITY_HEADERS = (
@@ -42,16 +43,25 @@ SECURITY_HEADERS = (
 class Application:
     """Answer every request from the newest snapshot that `follower` has; safe for threads.
 
-    door: through which POSTs go, None where they go nowhere.
+    door: through which POSTs go, None where they go nowhere. clock: monotonic, in seconds.
     """
 
-    def __init__(self, follower: Follower, clock_ms: Callable[[], int], door: Door | None) -> None:
+    def __init__(
+        self,
+        follower: Follower,
+        clock_ms: Callable[[], int],
+        door: Door | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._follower = follower
         self._clock_ms = clock_ms
         self._door = door
+        self._way = door.way if door else None
         self._past = Trends()
-        # One fleet's answers by path, query and variant; replaced whole, so that no thread adds to another fleet's.
-        self._cache: tuple[Fleet | None, dict[tuple[str, str, str], Answer]] = (None, {})
+        self._clock = clock
+        self._asking = Asking()
+        self._kept = Kept()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
@@ -82,36 +92,30 @@ class Application:
         if route.needs_store and fleet.snapshot is None:
             raise unavailable(ProblemReason.STORE_UNREADABLE, fleet.problem)
         variant = route.variant(environ.get("HTTP_ACCEPT", ""))
-        call = Call(fleet, self._follower, variable, environ.get("QUERY_STRING", ""), variant, self._past)
+        call = Call(fleet, self._follower, variable, environ.get("QUERY_STRING", ""), variant, self._past, self._way)
         if route.answer is None:
             raise _not_allowed(method, route.methods)
+        answer = route.answer
         if not route.is_cached:
-            return route.answer(call)
-        return self._cached((path, call.query if route.takes_query else "", variant), route.answer, call)
+            return answer(call)
+        return self._kept.answer(fleet, (path, call.query if route.takes_query else "", variant), lambda: answer(call))
 
     def _asked(
         self, path: str, post: Callable[[Asked], Answer], fleet: Fleet, variable: str, environ: Environ
     ) -> Answer:
-        """Return the answer to a POST; one that is refused leaves a line in the log too."""
+        """Return the answer to a POST; one that is refused leaves a line in the log too, one too many doesn't."""
+        authorization = environ.get("HTTP_AUTHORIZATION", "")
+        wait = self._asking.take(authorization, now=self._clock())
+        if wait > 0:
+            raise too_many(wait)
         try:
             if self._door is None:
                 raise forbidden(ProblemReason.ASKING_IS_OFF, _ONLY_READS)
-            return post(Asked(fleet, self._door, variable, environ))
+            answer = post(Asked(fleet, self._follower, self._door, variable, environ))
         except Problem as problem:
             log.warning("refused", extra={"path": echo(path), "status": problem.status, "reason": problem.reason})
             raise
-
-    def _cached(self, key: tuple[str, str, str], make: Callable[[Call], Answer], call: Call) -> Answer:
-        """Return the answer that this fleet gave to the same before, or make it."""
-        fleet, answers = self._cache
-        if fleet is not call.fleet:
-            answers = {}
-            self._cache = (call.fleet, answers)
-        answer = answers.get(key)
-        if answer is None:
-            answer = make(call)
-            if not key[1] or sum(bool(query) for _, query, _ in tuple(answers)) < MAX_QUERIES:
-                answers[key] = answer
+        self._asking.know(authorization, now=self._clock())
         return answer
 
     def _age(self, answer: Answer, fleet: Fleet) -> list[tuple[str, str]]:
@@ -139,26 +143,11 @@ def _transfer(answer: Answer, environ: Environ) -> tuple[HTTPStatus, bytes, list
     ]
     if answer.status is HTTPStatus.OK:
         headers.append(("ETag", answer.etag))
-        if _is_known(answer.etag, environ.get("HTTP_IF_NONE_MATCH", "")):
+        if is_known(answer.etag, environ.get("HTTP_IF_NONE_MATCH", "")):
             return HTTPStatus.NOT_MODIFIED, b"", headers
     body = answer.body
-    if len(body) > GZIP_MIN_BYTES and answer.is_text and _takes_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
+    if len(body) > GZIP_MIN_BYTES and answer.is_text and takes_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
         body = answer.gzipped
         headers.append(("Content-Encoding", "gzip"))
     headers += [("Content-Type", answer.content_type), ("Content-Length", str(len(body)))]
     return answer.status, body, headers
-
-
-def _is_known(etag: str, if_none_match: str) -> bool:
-    """Tell whether the caller has this body already (RFC 9110 section 13.1.2, weak comparison)."""
-    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
-    return "*" in tags or etag.removeprefix("W/") in tags
-
-
-def _takes_gzip(accept_encoding: str) -> bool:
-    """Tell whether gzip is accepted (RFC 9110 section 12.5.3)."""
-    for coding in accept_encoding.lower().split(","):
-        name, _, weight = coding.partition(";")
-        if name.strip() in ("gzip", "*"):
-            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from api.answer import Answer
-from api.asked import Asked
+from api.asked import Asked, Way
 from api.fleet import Fleet, Standing
 from api.follower import Follower
+from api.negotiation import names
 from api.problem import ProblemReason, echo, not_found, unavailable
 from api.snapshot import Snapshot
 from api.trends import Trend, Trends
@@ -25,7 +26,7 @@ class Call:
     """One request as its route sees it.
 
     id: the path's variable part, empty where there is none. variant: which of the route's media types is asked for.
-    past: what is kept of the fleet's past.
+    past: what is kept of the fleet's past. way: how people come by a token for a POST, None where none is taken.
     """
 
     fleet: Fleet
@@ -34,6 +35,7 @@ class Call:
     query: str
     variant: str
     past: Trends
+    way: Way | None = None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -96,4 +98,4 @@ class Route:
 
     def variant(self, accept: str) -> str:
         """Return the first of the variants that an Accept header names, empty for none."""
-        return next((media_type for media_type in self.variants if media_type in accept), "")
+        return next((media_type for media_type in self.variants if names(accept, media_type)), "")

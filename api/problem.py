@@ -6,6 +6,7 @@ that a program may branch on, and `detail` the sentence for people. docs/api.md 
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from http import HTTPStatus
 from urllib.parse import quote
@@ -39,6 +40,7 @@ class ProblemReason(StrEnum):
     ASKING_IS_OFF = "AskingIsOff"
     STILL_RUNNING = "StillRunning"
     BUSY = "Busy"
+    TOO_MANY_REQUESTS = "TooManyRequests"
     CLUSTER_REFUSED = "ClusterRefused"
     CLUSTER_UNAVAILABLE = "ClusterUnavailable"
     STORE_UNREADABLE = "StoreUnreadable"
@@ -101,3 +103,14 @@ def forbidden(reason: ProblemReason, detail: str) -> Problem:
 def unauthorized(reason: ProblemReason, detail: str) -> Problem:
     """Return a 401 with the scheme that is asked for (RFC 6750 section 3)."""
     return Problem(HTTPStatus.UNAUTHORIZED, reason, detail, headers=(("WWW-Authenticate", "Bearer"),))
+
+
+def too_many(wait_seconds: float) -> Problem:
+    """Return a 429 that says when to come back."""
+    seconds = math.ceil(wait_seconds)
+    return Problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        ProblemReason.TOO_MANY_REQUESTS,
+        f"more was asked for than may be; ask again in {seconds} s; nothing was started",
+        headers=(("Retry-After", str(seconds)),),
+    )
