@@ -124,6 +124,7 @@ ROUTES = (
     Route("/", _page, needs_store=False, variants=("text/html",), takes_query=True),
     Route("/static/page.css", _file("static/page.css", "text/css; charset=utf-8"), needs_store=False),
     Route("/static/page.js", _file("static/page.js", "text/javascript; charset=utf-8"), needs_store=False),
+    Route("/static/wall.js", _file("static/wall.js", "text/javascript; charset=utf-8"), needs_store=False),
     Route("/static/icon.svg", _file("static/icon.svg", "image/svg+xml"), needs_store=False),
     Route("/api/instances", _fleet(lambda call: instances.instances(call.fleet))),
     Route("/api/instances/live", _fleet(lambda call: discovery.live(call.fleet, call.snapshot))),
