@@ -6,14 +6,18 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Protocol
 
 import msgspec
 
 from api.answer import JSON, Answer, json_answer
-from api.fleet import Fleet
+from api.fleet import Fleet, Standing
+from api.follower import Follower
+from api.foreseen import foresee
 from api.problem import Problem, ProblemReason, echo, not_found, unavailable
+from api.views.recovery import plan as plan_shape
 from jobs.health.model import Instance
 
 log = logging.getLogger(__name__)
@@ -24,10 +28,28 @@ MAX_BODY_BYTES = 4 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What was started. job: its name. by: what the API server calls the caller, empty where nobody says it."""
+    """What was started, or would have been. job: its name, empty where a process would get one only by starting.
+
+    by: what the API server calls the caller, empty where nobody says it.
+    """
 
     job: str
     by: str = ""
+
+
+class WayKind(StrEnum):
+    """Whose token opens a door: one of the cluster's, or this start's of an API without a cluster."""
+
+    CLUSTER = "cluster"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How people come by a token. place: the namespace of the recovery Jobs, or the file that holds the token."""
+
+    kind: WayKind
+    place: str
 
 
 class Door(Protocol):
@@ -36,20 +58,31 @@ class Door(Protocol):
     Every method raises Problem.
     """
 
+    @property
+    def way(self) -> Way:
+        """Return how people come by a token."""
+
     def admit(self, environ: Mapping[str, Any]) -> str:
         """Return the caller's token; what it is good for shows when it is used."""
 
     def recover(self, token: str, instance: Instance, *, is_forced: bool) -> Made:
         """Start one recovery."""
 
+    def rehearse(self, token: str, instance: Instance, *, is_forced: bool) -> Made:
+        """Find out whether `recover` would be let start one, as far as that can be asked; nothing is started."""
+
     def refresh(self, token: str) -> Made:
         """Start one look at the inventory."""
 
 
 class Wish(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a recovery that is asked for. forceRecovery: skip the cool-down and the wait for people."""
+    """The body of a recovery that is asked for.
+
+    forceRecovery: skip the cool-down and the wait for people. dryRun: say what would be done, and start nothing.
+    """
 
     forceRecovery: bool = False  # noqa: N815 - the seed's name
+    dryRun: bool = False  # noqa: N815 - as the field before
 
 
 class _Nothing(msgspec.Struct, forbid_unknown_fields=True):
@@ -61,6 +94,7 @@ class Asked:
     """One POST as its route sees it. id: the path's variable part."""
 
     fleet: Fleet
+    follower: Follower
     door: Door
     id: str
     environ: Mapping[str, Any]
@@ -74,7 +108,7 @@ class Asked:
         return _decode(text, kind)
 
     @property
-    def instance(self) -> Instance:
+    def standing(self) -> Standing:
         """Return the instance that the path names. Raises: Problem."""
         if self.fleet.snapshot is None:
             raise unavailable(ProblemReason.STORE_UNREADABLE, self.fleet.problem)
@@ -83,14 +117,16 @@ class Asked:
             raise not_found(
                 ProblemReason.UNKNOWN_INSTANCE, f"no instance is called {echo(self.id)}; nothing was started"
             )
-        return standing.instance
+        return standing
 
 
 def recover(asked: Asked) -> Answer:
     """Start one recovery of one instance; whether it may act is decided by the ledger, as for every other."""
     token = asked.door.admit(asked.environ)
     wish: Wish = asked.body(Wish)
-    instance = asked.instance
+    instance = asked.standing.instance
+    if wish.dryRun:
+        return _foreseen(asked, token, wish)
     made = asked.door.recover(token, instance, is_forced=wish.forceRecovery)
     log.info(
         "recovery asked for",
@@ -99,12 +135,30 @@ def recover(asked: Asked) -> Answer:
     return json_answer(
         {
             "message": f"Recovery of {instance.public_id} was asked for; {made.job} does the next act or says why not.",
-            "failureType": asked.fleet.standings[asked.id].failure_class,
+            "failureType": asked.standing.failure_class,
             "forceRecovery": wish.forceRecovery,
             "instanceId": instance.public_id,
             "job": made.job,
         },
         status=HTTPStatus.ACCEPTED,
+    )
+
+
+def _foreseen(asked: Asked, token: str, wish: Wish) -> Answer:
+    """Answer what the recovery would do or why it wouldn't, once its door says that the caller may start one."""
+    standing = asked.standing
+    asked.door.rehearse(token, standing.instance, is_forced=wish.forceRecovery)
+    plan = foresee(asked.fleet, standing, asked.follower, is_forced=wish.forceRecovery)
+    would = f"would be done now for {', '.join(plan.codes) or 'nobody but you'}"
+    told = f"{plan.action} {would}" if plan.is_due else f"nothing would be done: {plan.hold}: {plan.detail}"
+    return json_answer(
+        {
+            "message": f"Nothing was started; {told}.",
+            "failureType": standing.failure_class,
+            "forceRecovery": wish.forceRecovery,
+            "instanceId": standing.instance.public_id,
+            "plan": plan_shape(plan),
+        }
     )
 
 

@@ -43,7 +43,7 @@ class Follower:
         bounds: Bounds | None = None,
     ) -> None:
         self.path = path
-        self._bounds = bounds or Bounds()
+        self.bounds = bounds or Bounds()
         self._clock_ms = clock_ms
         self._second = second
         self._lock = threading.Lock()
@@ -98,7 +98,7 @@ class Follower:
     def _as_of_now(self, fleet: Fleet, snapshot: Snapshot | None, problem: str) -> Fleet:
         """Return the fleet as of now, the same one while nothing about it has changed."""
         now_ms = self._clock_ms()
-        stop = stop_in(self._bounds.control, now_ms)
+        stop = stop_in(self.bounds.control, now_ms)
         return fleet if fleet.holds(snapshot, problem, now_ms, stop) else see(snapshot, problem, now_ms, stop)
 
     def _without_store(self, problem: str) -> tuple[Snapshot | None, str]:
@@ -119,7 +119,7 @@ class Follower:
                 return self._snapshot
             # Another file may hold another fleet under the same revision.
             previous = None if self._data_version is None else self._snapshot
-            snapshot = load(connection, previous, self._bounds)
+            snapshot = load(connection, previous, self.bounds)
         self._data_version = data_version
         return snapshot
 

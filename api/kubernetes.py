@@ -12,7 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from api.asked import Made
+from api.asked import Made, Way, WayKind
 from api.auth import bearer
 from api.caller import Caller, NotFound, Silent, calling
 from api.order import DISCOVER, new_suffix, recovery_job, refresh_job
@@ -43,12 +43,24 @@ class ClusterDoor:
         self._batch = f"/apis/batch/v1/namespaces/{namespace}"
         self._places = threading.BoundedSemaphore(MAX_CALLERS)
 
+    @property
+    def way(self) -> Way:
+        """Return the namespace in which a token that may make Jobs is to be had."""
+        return Way(WayKind.CLUSTER, self._namespace)
+
     def admit(self, environ: Mapping[str, Any]) -> str:
         """Return the caller's token, unproven. Raises: Problem (401)."""
         return bearer(environ, how=_HOW.format(self._namespace))
 
     def recover(self, token: str, instance: Instance, *, is_forced: bool) -> Made:
         """Make a Job of the template `recover`. Raises: Problem."""
+        return self._recover(token, instance, is_forced=is_forced, is_dry_run=False)
+
+    def rehearse(self, token: str, instance: Instance, *, is_forced: bool) -> Made:
+        """Have rights and admission checked as if that Job were made; the API server keeps nothing. Raises: Problem."""
+        return self._recover(token, instance, is_forced=is_forced, is_dry_run=True)
+
+    def _recover(self, token: str, instance: Instance, *, is_forced: bool, is_dry_run: bool) -> Made:
         with self._caller(token) as caller:
             who = caller.name()
             template = self._template(caller, CRONJOB)
@@ -56,7 +68,7 @@ class ClusterDoor:
                 job = recovery_job(
                     template, instance.public_id, suffix=new_suffix(), is_forced=is_forced, requested_by=who
                 )
-            return Made(self._create(caller, job), who)
+            return Made(self._create(caller, job, is_dry_run=is_dry_run), who)
 
     def refresh(self, token: str) -> Made:
         """Make a Job of the CronJob `discover`. Raises: Problem."""
@@ -87,8 +99,11 @@ class ClusterDoor:
                 ProblemReason.CLUSTER_UNAVAILABLE, f"there is no CronJob {name} in {self._namespace}; nothing was made"
             ) from error
 
-    def _create(self, caller: Caller, job: dict[str, Any]) -> str:
+    def _create(self, caller: Caller, job: dict[str, Any], *, is_dry_run: bool = False) -> str:
         name = str(job["metadata"]["name"])
+        if is_dry_run:
+            caller.ask("POST", f"{self._batch}/jobs?dryRun=All", job)
+            return name
         try:
             caller.ask("POST", f"{self._batch}/jobs", job)
         except Silent as silent:

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from api.asked import Made
+from api.asked import Made, Way, WayKind
 from api.auth import bearer, refuse_foreign
 from api.problem import Problem, ProblemReason, forbidden, unauthorized, unavailable
 from jobs.health.model import Instance
@@ -41,6 +41,11 @@ class LocalDoor:
         self._lock = threading.Lock()
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
+    @property
+    def way(self) -> Way:
+        """Return where the token of this start is kept."""
+        return Way(WayKind.LOCAL, str(self._token_file))
+
     def admit(self, environ: Mapping[str, Any]) -> str:
         """Return the caller's token, which is this start's. Raises: Problem."""
         refuse_foreign(environ)
@@ -57,6 +62,12 @@ class LocalDoor:
         words += ["--dry-run"] if self._is_dry_run else []
         return self._start(instance.key, words)
 
+    def rehearse(self, token: str, instance: Instance, *, is_forced: bool) -> Made:  # noqa: ARG002 - as above
+        """Find out whether `recover` would be let start a process now. Raises: Problem."""
+        with self._lock:
+            self._check_room(instance.key)
+        return Made("")
+
     def refresh(self, token: str) -> Made:  # noqa: ARG002 - the door's signature
         """Ask `discover` for one tick. Raises: Problem."""
         if self._instances is None:
@@ -68,18 +79,7 @@ class LocalDoor:
     def _start(self, what: str, words: list[str]) -> Made:
         """Start `python -m jobs`, one child for each thing that is asked; it outlives this process."""
         with self._lock:
-            self._children = {name: child for name, child in self._children.items() if child.poll() is None}
-            if what in self._children:
-                raise Problem(
-                    HTTPStatus.CONFLICT,
-                    ProblemReason.STILL_RUNNING,
-                    f"process {self._children[what].pid} does it already; nothing was started",
-                )
-            if len(self._children) >= MAX_CHILDREN:
-                raise unavailable(
-                    ProblemReason.BUSY,
-                    f"{MAX_CHILDREN} processes that were asked for still run, as many as may; nothing was started",
-                )
+            self._check_room(what)
             try:
                 child = subprocess.Popen(
                     (sys.executable, "-m", "jobs", *words, "--store", str(self._store)),
@@ -91,6 +91,21 @@ class LocalDoor:
                 raise unavailable(ProblemReason.BUSY, f"no process can be started: {error}") from error
             self._children[what] = child
             return Made(name_of(child.pid))
+
+    def _check_room(self, what: str) -> None:
+        """Raise Problem where one more child may not be started for this; the caller holds the lock."""
+        self._children = {name: child for name, child in self._children.items() if child.poll() is None}
+        if what in self._children:
+            raise Problem(
+                HTTPStatus.CONFLICT,
+                ProblemReason.STILL_RUNNING,
+                f"process {self._children[what].pid} does it already; nothing was started",
+            )
+        if len(self._children) >= MAX_CHILDREN:
+            raise unavailable(
+                ProblemReason.BUSY,
+                f"{MAX_CHILDREN} processes that were asked for still run, as many as may; nothing was started",
+            )
 
 
 def keep_token(path: Path) -> str:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.health.model import InstanceKey
+from jobs.health.policy import Policy
 from jobs.health.recovery import Attempt, AttemptOutcome, Held, Hold, Limits, Plan
+from jobs.health.situation import Leave
 from jobs.store import attempts, ledger, plans
 
 # What the ledger says now, whatever the last tick planned.
@@ -22,9 +24,20 @@ class Bounds:
     control: folder of the fleet's switches, None where there is none.
     """
 
-    limits: Limits = field(default_factory=Limits)
+    policy: Policy = field(default_factory=Policy)
     is_dry_run: bool = False
     control: Path | None = None
+    may_delete_pod: bool = False
+
+    @property
+    def limits(self) -> Limits:
+        """Return what the ledger holds an instance to."""
+        return self.policy.recovery.limits
+
+    @property
+    def leave(self) -> Leave:
+        """Return what recovery may do at all."""
+        return Leave(self.policy, may_delete_pod=self.may_delete_pod, is_dry_run=self.is_dry_run)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ from api.mounted import Mounted
 from api.problem import Problem, ProblemReason
 from api.recovery import Bounds
 from jobs.errors import ConfigError
+from jobs.health.policy import Policy
 from jobs.health.policyfile import parse_policy
-from jobs.health.recovery import Limits
 
 log = logging.getLogger(__name__)
 
@@ -82,12 +82,12 @@ def _address(_: click.Context, __: click.Parameter, value: str) -> tuple[str, in
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def _limits(_: click.Context, __: click.Parameter, path: Path | None) -> Limits:
-    """Return the limits of a policy file, the default ones without one."""
+def _policy(_: click.Context, __: click.Parameter, path: Path | None) -> Policy:
+    """Return the policy of a file, the default one without one."""
     if path is None:
-        return Limits()
+        return Policy()
     try:
-        return parse_policy(path.read_text(encoding="utf-8"), str(path)).recovery.limits
+        return parse_policy(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"policy {path} can't be read: {error}; nothing was started") from error
 
@@ -148,10 +148,10 @@ def _limits(_: click.Context, __: click.Parameter, path: Path | None) -> Limits:
 @click.option(
     "--policy",
     type=click.Path(dir_okay=False, path_type=Path),
-    callback=_limits,
+    callback=_policy,
     envvar="LOCO_POLICY",
     show_envvar=True,
-    help="TOML file of the jobs' policy, for the budget that is told; the default budget without it.",
+    help="TOML file of the jobs' policy, for the budget and the plans that are told; the default one without it.",
 )
 @click.option(
     "--control",
@@ -167,6 +167,14 @@ def _limits(_: click.Context, __: click.Parameter, path: Path | None) -> Limits:
     default=False,
     help="Say that the jobs plan and don't act, and ask for no act.",
 )
+@click.option(
+    "--allow-delete-pod",
+    "may_delete_pod",
+    is_flag=True,
+    envvar="LOCO_ALLOW_DELETE_POD",
+    show_envvar=True,
+    help="Say that recovery has the rung delete-pod.",
+)
 @log_level_option
 def serve(  # noqa: PLR0913 - one for each option
     *,
@@ -177,9 +185,10 @@ def serve(  # noqa: PLR0913 - one for each option
     recovery_namespace: str,
     token_file: Path | None,
     instances: Path | None,
-    policy: Limits,
+    policy: Policy,
     control: Path | None,
     dry_run: bool,
+    may_delete_pod: bool,
     log_level: str,
 ) -> None:
     """Serve what the store knows over HTTP, and pass on what a caller asks to be done.
@@ -190,7 +199,7 @@ def serve(  # noqa: PLR0913 - one for each option
     # It warns once a request while all threads are busy, which is no news and would fill a pipe that nobody reads.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, _leave)
-    bounds = Bounds(policy, is_dry_run=dry_run, control=control)
+    bounds = Bounds(policy, is_dry_run=dry_run, control=control, may_delete_pod=may_delete_pod)
     follower = Follower(store, now_ms, second=Mounted(snapshot) if snapshot else None, bounds=bounds)
     listener = _bound(*listen)
     local = Local(store, token_file, instances, host=listen[0], is_dry_run=dry_run) if token_file else None

@@ -17,7 +17,7 @@ from jobs.template import instance_of_job
 def asked(body=b"", *, content_type="application/json", fleet=None):
     """Return a POST for the only instance of a fleet."""
     environ = {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": content_type}
-    return Asked(fleet or a_fleet_now(), None, "instance-0", environ)
+    return Asked(fleet or a_fleet_now(), None, None, "instance-0", environ)
 
 
 def outcome(act):
@@ -55,7 +55,7 @@ def test_no_body_is_no_force_whatever_the_type_says():
 def test_before_the_store_was_read_nobody_knows_the_instance():
     fleet = see(None, "store x isn't there yet", 0)
 
-    assert ProblemReason.STORE_UNREADABLE is outcome(lambda: asked(fleet=fleet).instance).reason
+    assert ProblemReason.STORE_UNREADABLE is outcome(lambda: asked(fleet=fleet).standing).reason
 
 
 @given(st.text(max_size=60))
