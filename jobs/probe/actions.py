@@ -16,8 +16,8 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from agent.signing import Signable, authorization, sign
+from jobs.dialling import Cut, NotDialled, dialled, read_whole
 from jobs.health.model import Instance
-from jobs.probe.dialling import NotDialled, dialled
 
 # architecture section 4
 CONNECT_SECONDS = 2.0
@@ -218,34 +218,15 @@ class AgentCalls:
                 stream=True,
             ) as response:
                 has_reached = True
-                return _Answer(response.status_code, _read(response, max_bytes, ends_at))
+                return _Answer(response.status_code, read_whole(response.raw, max_bytes=max_bytes, ends_at=ends_at))
         except requests.ConnectTimeout:
             return Silent(f"no connection within {CONNECT_SECONDS:g} s", has_reached=False)
-        except _Cut as error:
+        except Cut as error:
             return Silent(str(error), has_reached=True)
         except requests.Timeout:
             return Silent(f"no answer within {seconds:g} s", has_reached=True)
         except (requests.RequestException, HTTPError) as error:
             return Silent(_clause(f"{type(error).__name__}: {error}"), has_reached=has_reached or _may_have(error))
-
-
-class _Cut(Exception):
-    """An answer that is too long, or takes too long."""
-
-
-def _read(response: requests.Response, max_bytes: int, ends_at: float) -> bytes:
-    """Return the body as it came. Raises: _Cut, urllib3's HTTPError.
-
-    Piece by piece as they come: `iter_content` waits for a whole one, and so for ever while an answer drips.
-    """
-    body = b""
-    while piece := response.raw.read1(16_384, decode_content=False):
-        body += piece
-        if len(body) > max_bytes:
-            raise _Cut(f"an answer of more than {max_bytes} bytes")
-        if time.monotonic() > ends_at:
-            raise _Cut("an answer that didn't end in its time")
-    return body
 
 
 def _may_have(error: requests.RequestException | HTTPError) -> bool:

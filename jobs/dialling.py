@@ -1,8 +1,13 @@
-"""Where a single request to an agent goes: a name is looked up once, and leads nowhere that is never an instance."""
+"""Where a single request goes, and how much of its answer is read.
+
+A name is looked up once, and leads nowhere that is never an instance or a receiver of ours.
+"""
 
 from __future__ import annotations
 
 import socket
+import time
+from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from jobs.health.addresses import refusal_of_literal
@@ -10,6 +15,32 @@ from jobs.health.addresses import refusal_of_literal
 
 class NotDialled(Exception):
     """A URL leads nowhere, or where nothing is ever dialled; the text is one clause."""
+
+
+class Cut(Exception):
+    """An answer that is too long, or takes too long; the text is one clause."""
+
+
+class Body(Protocol):
+    """What urllib3 has of an answer's body."""
+
+    def read1(self, amt: int, *, decode_content: bool) -> bytes:
+        """Return what is there, at most `amt` bytes, empty at the end."""
+
+
+def read_whole(body: Body, *, max_bytes: int, ends_at: float) -> bytes:
+    """Return a body as it came. ends_at: monotonic. Raises: Cut, urllib3's HTTPError.
+
+    Piece by piece as they come: `iter_content` waits for a whole one, and so for ever while an answer drips.
+    """
+    whole = b""
+    while piece := body.read1(16_384, decode_content=False):
+        whole += piece
+        if len(whole) > max_bytes:
+            raise Cut(f"an answer of more than {max_bytes} bytes")
+        if time.monotonic() > ends_at:
+            raise Cut("an answer that didn't end in its time")
+    return whole
 
 
 def dialled(url: str) -> tuple[str, str]:
