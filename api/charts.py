@@ -43,7 +43,8 @@ def spark(values: Sequence[float | None], *, label: str, highest: float | None =
     width = max(0, len(values) - 1) * _STEP
     return (
         f'<svg class="spark" role="img" viewBox="{-_EDGE} 0 {width + 2 * _EDGE} {_HEIGHT}"'
-        f' preserveAspectRatio="none"><title>{escape(label)}</title><path d="{axes.line(places)}"/>{axes.last_dot(places)}</svg>'
+        f' preserveAspectRatio="none"><title>{escape(label)}</title><path d="{axes.line(places)}"/>'
+        f"{axes.last_dot(places)}</svg>"
     )
 
 
@@ -128,7 +129,7 @@ def _end_ms(beat: Beat) -> int:
 
 
 def _told(run: Sequence[Beat]) -> str:
-    """Return `Thu 13:00-13:30 UTC: unhealthy at worst, healthy 43 % of the time. No QEMU process runs.`"""
+    """Return `Thu 13:00-13:30 UTC: unhealthy at worst, healthy 43 % of the time. No QEMU process runs.`."""
     first = run[0]
     span = f"{_clock('%a %H:%M', first.start_at_ms)}-{_clock('%H:%M', _end_ms(run[-1]))} UTC"
     if first.verdict is None or first.healthy_share is None:

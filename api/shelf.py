@@ -1,0 +1,61 @@
+"""What was read of spans of time, kept while it can't change any more."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from jobs.health.rollup import MINUTE_MS
+
+Value = TypeVar("Value")
+Ask = Callable[[Callable[[sqlite3.Connection], Any]], Any]
+
+# chosen: a report is waited for 10 s and a commit for 5 s, so a minute later all that a span saw stands in the store.
+GRACE_MS = MINUTE_MS
+
+
+class Span(NamedTuple):
+    """A half-open span of time."""
+
+    from_ms: int
+    to_ms: int
+
+
+class Shelf(Generic[Value]):
+    """One value a span; one thread at a time.
+
+    A clock that is set back adds to spans that were over. So each visit reads one kept span anew, in turn: whatever
+    went by unseen is put right after as many visits as there are spans.
+    """
+
+    def __init__(self) -> None:
+        # Ordered by when each was read.
+        self._kept: dict[Span, Value] = {}
+        self._connection: sqlite3.Connection | None = None
+
+    def take(
+        self, spans: Sequence[Span], ask: Ask, read: Callable[[sqlite3.Connection, Span], Value], *, now_ms: int
+    ) -> list[Value]:
+        """Return the value of each span, each read in a transaction of its own; forget all other spans.
+
+        Raises: what `ask` raises; what was read before that is kept.
+        """
+        self._drop(frozenset(spans), now_ms)
+        # Another file empties the shelf on the way; then it begins anew.
+        while missing := next((span for span in spans if span not in self._kept), None):
+            self._put(missing, *ask(lambda connection, span=missing: (connection, read(connection, span))))
+        return [self._kept[span] for span in spans]
+
+    def _drop(self, wanted: frozenset[Span], now_ms: int) -> None:
+        """Forget what is wanted no more or may have changed, and the one that was read longest ago."""
+        over = {span: v for span, v in self._kept.items() if span in wanted and span.to_ms + GRACE_MS <= now_ms}
+        over.pop(next(iter(over), Span(0, 0)), None)
+        self._kept = over
+
+    def _put(self, span: Span, connection: sqlite3.Connection, value: Value) -> None:
+        """Keep a value. A connection that isn't the one before reads another file."""
+        if connection is not self._connection:
+            self._kept.clear()
+            self._connection = connection
+        self._kept[span] = value
