@@ -106,7 +106,7 @@ def _page(call: Call) -> Answer:
         raise unavailable(ProblemReason.STORE_UNREADABLE, call.fleet.problem)
     status = HTTPStatus.OK if call.fleet.snapshot else HTTPStatus.SERVICE_UNAVAILABLE
     try:
-        html = wall.render(call.fleet, read_filter(call.query))
+        html = wall.render(call.fleet, read_filter(call.query), call.trends())
     except Problem as problem:
         if not call.variant:
             raise

@@ -10,7 +10,7 @@ from api import charts, measured, prose
 from api.fleet import Standing
 from api.pages.document import moment, sign
 from api.pages.filters import node_of
-from api.trends import Trend
+from api.trends import Trend, percent
 from jobs.health.model import FailureClass, Reason, Severity
 from jobs.health.wording import fact, meaning
 
@@ -149,14 +149,9 @@ def _past(trend: Trend | None) -> str:
     if trend is None or not trend.beats:
         return '<p class="past unmeasured">no history yet</p>'
     shares = (("24 h", trend.day), ("7 d", trend.week), ("30 d", trend.month))
-    told = "".join(f"<li>{span} <b>{_percent(share)}</b></li>" for span, share in shares)
+    told = "".join(f"<li>{span} <b>{"unknown" if share is None else percent(share)}</b></li>" for span, share in shares)
     bar = charts.heartbeat(trend.beats, label="Verdicts of the last 24 hours")
     return f'<div class="past">{bar}<ul class="uptimes" aria-label="Healthy ticks, share">{told}</ul></div>'
-
-
-def _percent(share: float | None) -> str:
-    """Return a share of 1 for people, rounded down so that 100 % means all."""
-    return "unknown" if share is None else f"{int(share * 1000) / 10:g} %"
 
 
 _UNMEASURED = '<span class="unmeasured">not measured</span>'
