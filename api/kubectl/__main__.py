@@ -6,11 +6,23 @@ from typing import NoReturn
 
 from agent.commandline import LazyGroup, run
 
-group = LazyGroup(
-    "kubectl loco",
-    {"recover": "api.kubectl.recover:recover"},
-    help="Ask the fleet's monitor for something, with your own rights.",
-)
+COMMANDS = {
+    "get": "api.kubectl.get:get",
+    "describe": "api.kubectl.describe:describe",
+    "why": "api.kubectl.why:why",
+    "top": "api.kubectl.top:top",
+    "screen": "api.kubectl.screen:screen",
+    "incidents": "api.kubectl.incidents:incidents",
+    "runs": "api.kubectl.runs:runs",
+    "explain": "api.kubectl.explain:explain",
+    "wait": "api.kubectl.wait:wait",
+    "recover": "api.kubectl.recover:recover",
+    "pause": "api.kubectl.switches:pause",
+    "resume": "api.kubectl.switches:resume",
+    "completion": "api.kubectl.completion:completion",
+}
+
+group = LazyGroup("kubectl loco", COMMANDS, help="Ask the fleet's monitor for something, with your own rights.")
 
 
 def main() -> NoReturn:

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-import click
 import msgspec
 
-DEFAULT_NAMESPACE = "loco-health"
+from api.kubectl.errors import KubectlFailed
 
 # chosen: an API server that is well answers within a second.
-_PATIENCE = "--request-timeout=10s"
+PATIENCE_SECONDS = 10
 
 _WHO_AM_I = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-
-# RFC 1123 label
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-class KubectlFailed(Exception):
-    """kubectl's own sentence, and its exit code, which ends the plugin too."""
-
-    def __init__(self, sentence: str, exit_code: int) -> None:
-        super().__init__(sentence)
-        self.exit_code = exit_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +22,7 @@ class Kubectl:
 
     namespace: str
     flags: tuple[str, ...] = ()
+    patience_seconds: float = PATIENCE_SECONDS
 
     @property
     def batch(self) -> str:
@@ -49,13 +34,23 @@ class Kubectl:
         """Return the path of the namespace's ConfigMaps and Services."""
         return f"/api/v1/namespaces/{self.namespace}"
 
+    def fetch(self, path: str) -> bytes:
+        """Return what the API server answers at a path. Raises: KubectlFailed."""
+        return self._run(("get", "--raw", path))
+
     def get(self, path: str) -> dict[str, Any]:
         """Return one object. Raises: KubectlFailed."""
-        return self._run(("get", "--raw", path))
+        return _object(self.fetch(path), path)
 
     def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Create an object and return it as it was taken. Raises: KubectlFailed."""
-        return self._run(("create", "--raw", path, "-f", "-"), msgspec.json.encode(body))
+        return _object(self._run(("create", "--raw", path, "-f", "-"), msgspec.json.encode(body)), path)
+
+    def patch(self, kind: str, name: str, *, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Merge a body into an object and return it as it is then. Raises: KubectlFailed."""
+        patch = f"--patch={msgspec.json.encode(body).decode()}"
+        words = ("patch", kind, name, f"--namespace={namespace}", "--type=merge", patch, "--output=json")
+        return _object(self._run(words), f"{kind} {name}")
 
     def who_am_i(self) -> str:
         """Return what the API server calls this user, empty where it won't say (before Kubernetes 1.28)."""
@@ -65,44 +60,24 @@ class Kubectl:
         except (KubectlFailed, KeyError, TypeError):
             return ""
 
-    def _run(self, words: tuple[str, ...], body: bytes = b"") -> dict[str, Any]:
+    def _run(self, words: tuple[str, ...], body: bytes = b"") -> bytes:
+        patience = f"--request-timeout={self.patience_seconds:g}s"
         try:
             done = subprocess.run(
-                ("kubectl", *self.flags, _PATIENCE, *words), input=body, capture_output=True, check=False
+                ("kubectl", *self.flags, patience, *words), input=body, capture_output=True, check=False
             )
         except FileNotFoundError:
             raise KubectlFailed("kubectl isn't on PATH; nothing was asked", 2) from None
         if done.returncode:
-            said = done.stderr.decode(errors="replace").strip() or f"kubectl ended with {done.returncode}"
-            raise KubectlFailed(said.removeprefix("error: "), done.returncode)
-        try:
-            return msgspec.json.decode(done.stdout, type=dict[str, Any])
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise KubectlFailed(f"{words[2]} answered no JSON object", 1) from None
+            lines = done.stderr.decode(errors="replace").strip().splitlines() or [
+                f"kubectl ended with {done.returncode}"
+            ]
+            raise KubectlFailed(lines[-1].removeprefix("error: "), done.returncode)
+        return done.stdout
 
 
-def _namespace(_: click.Context, __: click.Parameter, name: str) -> str:
-    if not _NAMESPACE.fullmatch(name):
-        raise click.BadParameter(
-            f"{name!r} is no name of a namespace, 1 to 63 of a-z 0-9 - are allowed; nothing was asked"
-        )
-    return name
-
-
-def cluster_options(command: _Command) -> _Command:
-    """Give a command --namespace, --context and --kubeconfig."""
-    for option in (
-        click.option("--kubeconfig", metavar="FILE", help="As kubectl takes it."),
-        click.option("--context", metavar="NAME", help="As kubectl takes it."),
-        click.option(
-            "-n", "--namespace", default=DEFAULT_NAMESPACE, callback=_namespace, help="Namespace of the monitor."
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def kubectl_of(namespace: str, context: str | None, kubeconfig: str | None) -> Kubectl:
-    """Return kubectl with these options."""
-    given = (("--context", context), ("--kubeconfig", kubeconfig))
-    return Kubectl(namespace, tuple(f"{flag}={value}" for flag, value in given if value))
+def _object(answer: bytes, what: str) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(answer, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise KubectlFailed(f"{what} answered no JSON object", 1) from None

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
 from urllib.parse import quote
 
 import click
 
 from api.instants import now_ms, rfc3339
-from api.kubectl.program import Kubectl, KubectlFailed, cluster_options, kubectl_of
+from api.kubectl.errors import KubectlFailed, NoSuchThing, WrongUse
+from api.kubectl.names import Named, name_argument, resolve
+from api.kubectl.options import cluster_options
+from api.kubectl.program import Kubectl
+from api.kubectl.published import SNAPSHOT, read_snapshot
+from api.kubectl.source import PROXY
 from api.order import new_suffix, recovery_job
 from jobs.health.recovery import Action
 from jobs.health.staleness import is_stale
-from jobs.store.snapshot import SNAPSHOT_STALE_AFTER_MS, FleetSnapshot, SnapshotInvalid, Told, decode
+from jobs.store.snapshot import SNAPSHOT_STALE_AFTER_MS, FleetSnapshot, SnapshotInvalid, Told
 from jobs.template import CRONJOB
-
-SNAPSHOT = "loco-health"
-_SNAPSHOT_FILE = "snapshot.json"
-
-# The way of the API server to the API, which needs the right to it; reading only, so it needs no token of its own.
-_API = "/services/http:loco-api:3000/proxy/api"
-
-
-class NotMade(click.ClickException):
-    """Nothing was made, because of what was asked for."""
-
-    exit_code = 2
 
 
 @click.command(short_help="Ask for the recovery of one instance.")
-@click.argument("name")
+@name_argument()
 @click.option(
     "--action", type=click.Choice([one.value for one in Action]), help="The act; else the next of the ladder."
 )
@@ -41,23 +33,13 @@ class NotMade(click.ClickException):
     "--dry-run", "is_dry_run", is_flag=True, help="Say what is planned, and let the server check the Job alone."
 )
 @cluster_options
-def recover(  # noqa: PLR0913 - one for each option
-    *,
-    name: str,
-    action: str | None,
-    is_forced: bool,
-    is_dry_run: bool,
-    namespace: str,
-    context: str | None,
-    kubeconfig: str | None,
-) -> None:
+def recover(*, name: str, action: str | None, is_forced: bool, is_dry_run: bool, kubectl: Kubectl) -> None:
     """Make a Job that does the next act on instance NAME, such as instance-3 or loco/loco-emulator-3.
 
     The ledger decides whether it may act, as for every attempt; the Job's log and its end say what it did.
 
     Example: kubectl loco recover instance-3 --action reset-guest
     """
-    kubectl = kubectl_of(namespace, context, kubeconfig)
     public_id = _known(kubectl, name)
     template = kubectl.get(f"{kubectl.batch}/cronjobs/{CRONJOB}")
     try:
@@ -70,7 +52,9 @@ def recover(  # noqa: PLR0913 - one for each option
             requested_by=kubectl.who_am_i(),
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise NotMade(f"CronJob {CRONJOB} in {namespace} has no template of a Job; nothing was made") from error
+        raise WrongUse(
+            f"CronJob {CRONJOB} in {kubectl.namespace} has no template of a Job; nothing was made"
+        ) from error
     job_name = job["metadata"]["name"]
     if is_dry_run:
         click.echo(_planned(kubectl, public_id))
@@ -79,35 +63,30 @@ def recover(  # noqa: PLR0913 - one for each option
         return
     kubectl.create(f"{kubectl.batch}/jobs", job)
     click.echo(f"job.batch/{job_name} created")
-    click.echo(f"What it does: kubectl logs -n {namespace} -f job/{job_name} --pod-running-timeout=1m", err=True)
+    click.echo(
+        f"What it does: kubectl logs -n {kubectl.namespace} -f job/{job_name} --pod-running-timeout=1m", err=True
+    )
 
 
 def _known(kubectl: Kubectl, name: str) -> str:
     """Return the public id of the instance; the name as it is, with a word of warning, where that can't be looked up.
 
-    Raises: NotMade for a name that the fleet doesn't have.
+    Raises: NoSuchThing for a name that the fleet doesn't have, WrongUse for one that several have.
     """
     try:
-        snapshot = _snapshot(kubectl)
+        snapshot = read_snapshot(kubectl)
     except KubectlFailed as error:
         return _unchecked(name, f"ConfigMap {SNAPSHOT} can't be read: {error}")
     except (SnapshotInvalid, KeyError, TypeError, AttributeError):
         return _unchecked(name, f"ConfigMap {SNAPSHOT} holds no snapshot of this version")
-    found = next((one for one in snapshot.instances if name in (one.id, one.key)), None)
-    if found:
-        _describe(found, snapshot)
-        return found.id
-    at = rfc3339(snapshot.written_at_ms)
-    if is_stale(snapshot.written_at_ms, now_ms(), SNAPSHOT_STALE_AFTER_MS):
-        return _unchecked(name, f"ConfigMap {SNAPSHOT} is of {at}, too old to know")
-    ids = ", ".join(one.id for one in snapshot.instances[:10]) or "none"
-    more = f" and {len(snapshot.instances) - 10} more" if len(snapshot.instances) > 10 else ""
-    raise NotMade(f"no instance is called {name!r}; as of {at} there are {ids}{more}; nothing was made")
-
-
-def _snapshot(kubectl: Kubectl) -> FleetSnapshot:
-    data: dict[str, Any] = kubectl.get(f"{kubectl.core}/configmaps/{SNAPSHOT}")["data"]
-    return decode(data[_SNAPSHOT_FILE].encode())
+    try:
+        found = resolve(name, [Named(one.id, *one.key.split("/", 1)) for one in snapshot.instances]).id
+    except NoSuchThing:
+        if not is_stale(snapshot.written_at_ms, now_ms(), SNAPSHOT_STALE_AFTER_MS):
+            raise
+        return _unchecked(name, f"ConfigMap {SNAPSHOT} is of {rfc3339(snapshot.written_at_ms)}, too old to know")
+    _describe(next(one for one in snapshot.instances if one.id == found), snapshot)
+    return found
 
 
 def _unchecked(name: str, why: str) -> str:
@@ -126,7 +105,7 @@ def _describe(one: Told, snapshot: FleetSnapshot) -> None:
 def _planned(kubectl: Kubectl, public_id: str) -> str:
     """Return what recovery would do by itself, as the API says it."""
     try:
-        told = kubectl.get(f"{kubectl.core}{_API}/quality/deep-health/{quote(public_id, safe='')}")
+        told = kubectl.get(f"{kubectl.core}{PROXY}/api/quality/deep-health/{quote(public_id, safe='')}")
     except KubectlFailed as error:
         return f"what is planned isn't known: {error}"
     with suppress(KeyError, TypeError):

@@ -1,0 +1,118 @@
+"""`kubectl loco explain [REASON]`: what a reason, a hold or a problem means; it asks nobody."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+import click
+from click.shell_completion import CompletionItem
+
+from api.kubectl.errors import NoSuchThing
+from api.kubectl.fields import fields, section
+from api.kubectl.limits import limits_of
+from api.kubectl.printing import show, table
+from api.kubectl.problems import PROBLEMS
+from jobs.health.holds import HOLDS
+from jobs.health.ladder import FROZEN
+from jobs.health.model import FailureClass, Severity, Verdict
+from jobs.health.recovery import Hold
+from jobs.health.remedies import CUTTING, REMEDIES, SELF_HEALING
+from jobs.health.rule import Rule
+from jobs.health.rules import BY_CODE, RULES, VERDICT_OF
+from jobs.health.staleness import OBSERVATION_STALE, STALE_ADVICE, STALE_AFTER_MS, STALE_MEANS
+
+
+def _complete(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
+    return [CompletionItem(code, help=means) for code, _, means in _all() if code.startswith(begun)]
+
+
+@click.command(short_help="Explain a reason, a hold or a problem.")
+@click.argument("code", required=False, metavar="[REASON]", shell_complete=_complete)
+def explain(*, code: str | None) -> None:
+    """Say what REASON means, its limits, and what is done about it; without one, list all. No cluster is needed.
+
+    Example: kubectl loco explain QmpTimeout
+    """
+    show(table(("CODE", "KIND", "MEANS"), _all()) if code is None else _explained(code))
+
+
+def _explained(code: str) -> list[str]:
+    """Return everything that the code is; one word may be a reason and a hold. Raises: NoSuchThing."""
+    parts = []
+    if code in BY_CODE:
+        parts.append(_reason(BY_CODE[code]))
+    if code == OBSERVATION_STALE:
+        parts.append(_stale())
+    if code in list(Hold):
+        parts.append(_hold(Hold(code)))
+    parts += [_problem(one, when) for one, when in PROBLEMS.items() if one == code]
+    if not parts:
+        known = sorted({each for each, _, _ in _all()})
+        near = difflib.get_close_matches(code, known, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "`kubectl loco explain` lists all"
+        raise NoSuchThing(f"no reason, hold or problem is called {code!r}; {hint}")
+    return [line for place, part in enumerate(parts) for line in ([""] if place else []) + part]
+
+
+def _all() -> Iterable[tuple[str, str, str]]:
+    """Return every code with its kind and meaning."""
+    yield from ((rule.code, "reason", rule.means) for rule in RULES)
+    yield OBSERVATION_STALE, "reason", STALE_MEANS
+    yield from ((hold.value, "hold", meaning.means) for hold, meaning in HOLDS.items())
+    yield from ((problem, "problem", when) for problem, when in PROBLEMS.items())
+
+
+def _reason(rule: Rule) -> list[str]:
+    runbook = f"docs/runbooks/{rule.code}.md" if rule.code in REMEDIES else None
+    shown = _shown(rule.code, rule.failure_class, rule.severity, rule.means, rule.advice)
+    follows = {"Silent beside": ", ".join(sorted(rule.follows))} if rule.follows else {}
+    limits = [(one.key, f"{one.default:g}", one.allowed) for one in limits_of(rule)]
+    return [
+        *fields({**shown, **follows, "Opens an incident": _opens(rule), "Hold": _held(rule.code), "Runbook": runbook}),
+        *section("Limits, which a policy file may set", table(("KEY", "DEFAULT", "ALLOWED"), limits) if limits else ()),
+        *section("Acts, one after the other", _remedy(rule.code)),
+    ]
+
+
+def _stale() -> list[str]:
+    shown = _shown(OBSERVATION_STALE, FailureClass.NONE, Severity.UNKNOWN, STALE_MEANS, STALE_ADVICE)
+    return fields({**shown, "Limit": f"{STALE_AFTER_MS // 1000} s without a tick", "Opens an incident": "no"})
+
+
+def _shown(code: str, failure_class: FailureClass, severity: Severity, means: str, advice: str) -> dict[str, object]:
+    verdict = VERDICT_OF[severity]
+    reads = f"{verdict}, as a finding beside it" if severity is Severity.FINDING else verdict
+    return {"Reason": code, "Means": means, "Verdict": reads, "Class": failure_class, "What helps": advice}
+
+
+def _opens(rule: Rule) -> str:
+    if rule.is_planned:
+        return "no, somebody wanted it so"
+    if VERDICT_OF[rule.severity] is Verdict.HEALTHY:
+        return "no"
+    return "yes, once it has lasted"
+
+
+def _remedy(code: str) -> list[str]:
+    return [f"{one}{' (cuts people off)' if one in CUTTING else ''}" for one in REMEDIES.get(code, ())]
+
+
+def _held(code: str) -> str:
+    """Return the hold that a reason brings by itself."""
+    if code in FROZEN:
+        return f"{FROZEN[code]}: nothing is done while it holds"
+    if code in SELF_HEALING:
+        return f"{Hold.SELF_HEALING}: first it is left to pass by itself"
+    return (
+        "" if code in REMEDIES else f"{Hold.NOT_ACTIONABLE}: nothing is known that helps, or nobody is there to do it"
+    )
+
+
+def _hold(hold: Hold) -> list[str]:
+    meaning = HOLDS[hold]
+    return fields({"Hold": hold, "Means": meaning.means, "Ends": meaning.ends, "More": "docs/recovery.md"})
+
+
+def _problem(problem: str, when: str) -> list[str]:
+    return fields({"Problem": problem, "Answered when": when, "More": "docs/api.md"})
