@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from jobs.health.rollup import MINUTE_MS
@@ -44,7 +45,7 @@ class Shelf(Generic[Value]):
         self._drop(frozenset(spans), now_ms)
         # Another file empties the shelf on the way; then it begins anew.
         while missing := next((span for span in spans if span not in self._kept), None):
-            self._put(missing, *ask(lambda connection, span=missing: (connection, read(connection, span))))
+            self._put(missing, *ask(partial(_read, read, missing)))
         return [self._kept[span] for span in spans]
 
     def _drop(self, wanted: frozenset[Span], now_ms: int) -> None:
@@ -59,3 +60,10 @@ class Shelf(Generic[Value]):
             self._kept.clear()
             self._connection = connection
         self._kept[span] = value
+
+
+def _read(
+    read: Callable[[sqlite3.Connection, Span], Value], span: Span, connection: sqlite3.Connection
+) -> tuple[sqlite3.Connection, Value]:
+    """Return the value, and what it was read from."""
+    return connection, read(connection, span)

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from math import floor
 
 from api.fleet import Fleet, Source
@@ -178,7 +179,7 @@ def older_spans(now_ms: int) -> list[Span]:
     first_ms = min(cuts)
     cuts.update(range(start_of(first_ms, DAY_MS) + DAY_MS, end_ms, DAY_MS))
     edges = [*sorted(cuts), end_ms]
-    return [Span(*pair) for pair in zip(edges, edges[1:], strict=False)]
+    return [Span(*pair) for pair in pairwise(edges)]
 
 
 def begin_of(period: str, now_ms: int) -> int:
