@@ -149,7 +149,9 @@ def _past(trend: Trend | None) -> str:
     if trend is None or not trend.beats:
         return '<p class="past unmeasured">no history yet</p>'
     shares = (("24 h", trend.day), ("7 d", trend.week), ("30 d", trend.month))
-    told = "".join(f"<li>{span} <b>{"unknown" if share is None else percent(share)}</b></li>" for span, share in shares)
+    told = "".join(
+        f"<li>{span} <b>{'not observed' if share is None else percent(share)}</b></li>" for span, share in shares
+    )
     bar = charts.heartbeat(trend.beats, label="Verdicts of the last 24 hours")
     return f'<div class="past">{bar}<ul class="uptimes" aria-label="Healthy ticks, share">{told}</ul></div>'
 
