@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client.core import Metric
+from prometheus_client.core import CounterMetricFamily, Metric
 
 from api.families import gauge, lone
 from api.fleet import Fleet
@@ -20,7 +20,7 @@ def own_families(fleet: Fleet, volume: Volume) -> Iterator[Metric]:
     yield from _runs(fleet.snapshot)
     yield from _store(fleet, volume)
     yield from _snapshot(volume)
-    yield from _outbox(fleet.snapshot)
+    yield from _notifications(fleet.snapshot)
     yield from _stops(fleet)
 
 
@@ -77,17 +77,26 @@ def _snapshot(volume: Volume) -> Iterator[Metric]:
     )
 
 
-def _outbox(snapshot: Snapshot | None) -> Iterator[Metric]:
-    backlog = snapshot.backlog if snapshot else None
-    oldest_at_ms = backlog.oldest_at_ms if backlog else None
-    yield lone(
-        "loco_outbox_waiting", "Notifications that wait to be sent, all channels", backlog.waiting if backlog else None
+def _notifications(snapshot: Snapshot | None) -> Iterator[Metric]:
+    queues = snapshot.queues if snapshot else {}
+    yield gauge(
+        "loco_notifications_waiting",
+        "What waits to be told, by where it goes; events are Kubernetes' own",
+        ("destination",),
+        [((name,), queue.waiting) for name, queue in queues.items()],
     )
-    yield lone(
-        "loco_outbox_oldest_timestamp_seconds",
-        "Since when the oldest of them waits; absent when none does",
-        None if oldest_at_ms is None else oldest_at_ms / 1000,
+    yield gauge(
+        "loco_notifications_oldest_timestamp_seconds",
+        "Since when the oldest of it waits; absent when nothing does",
+        ("destination",),
+        [((name,), queue.oldest_at_ms / 1000) for name, queue in queues.items() if queue.oldest_at_ms is not None],
     )
+    ended = CounterMetricFamily(
+        "loco_notifications", "Notifications that were sent or given up", labels=("destination", "outcome")
+    )
+    for labels, count in snapshot.notified.items() if snapshot else ():
+        ended.add_metric(labels, count)
+    yield ended
 
 
 def _stops(fleet: Fleet) -> Iterator[Metric]:

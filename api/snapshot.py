@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -13,9 +13,10 @@ from agent.report import HealthReport
 from api.recovery import Bounds, Recovery, load_recovery
 from jobs.health.incident import Incident
 from jobs.health.model import Instance, InstanceKey
-from jobs.store import fleet, reader
+from jobs.store import deliveries, fleet, reader
+from jobs.store.deliveries import Queue
 from jobs.store.discovery import Discovery, read_discovery
-from jobs.store.fleet import Backlog, Picture, Uptime
+from jobs.store.fleet import Picture, Uptime
 from jobs.store.reader import Latest, Run
 
 # architecture section 8 has the last hour; the seed's slaScore names no window.
@@ -37,7 +38,8 @@ class Snapshot:
     last_successes: when each command last committed a tick. discovery: how instances were found, None before that.
     uptimes: over the hour before the newest observation, so that they move with the revision only.
     written_at_ms: when the ConfigMap was written that it comes from, None where it comes from the store;
-    a ConfigMap has no reports, pictures, uptimes, size, recovery and backlog. backlog: of notifications.
+    a ConfigMap has no reports, pictures, uptimes, size, recovery and queues.
+    queues: what waits to be told, by where it goes. notified: notifications that ended, by destination and outcome.
     """
 
     revision: int
@@ -55,7 +57,8 @@ class Snapshot:
     discovery: Discovery | None = None
     written_at_ms: int | None = None
     recovery: Recovery | None = None
-    backlog: Backlog | None = None
+    queues: Mapping[str, Queue] = field(default_factory=dict)
+    notified: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 def load(connection: sqlite3.Connection, previous: Snapshot | None, bounds: Bounds) -> Snapshot:
@@ -65,10 +68,13 @@ def load(connection: sqlite3.Connection, previous: Snapshot | None, bounds: Boun
     """
     discovery = read_discovery(connection)
     runs = {run.command: run for run in reader.last_runs(connection)}
-    last_successes, backlog = fleet.last_successes(connection), fleet.backlog(connection)
+    last_successes = fleet.last_successes(connection)
+    queues, notified = fleet.queues(connection), deliveries.totals(connection)
     revision = reader.revision(connection)
     if previous is not None and previous.revision == revision:
-        return replace(previous, runs=runs, last_successes=last_successes, discovery=discovery, backlog=backlog)
+        return replace(
+            previous, runs=runs, last_successes=last_successes, discovery=discovery, queues=queues, notified=notified
+        )
     latest = reader.latest(connection)
     observed_at_ms = max((row.assessment.observed_at_ms for row in latest.values()), default=None)
     until_ms = observed_at_ms or 0
@@ -87,7 +93,8 @@ def load(connection: sqlite3.Connection, previous: Snapshot | None, bounds: Boun
         observed_at_ms=observed_at_ms,
         discovery=discovery,
         recovery=load_recovery(connection, bounds),
-        backlog=backlog,
+        queues=queues,
+        notified=notified,
     )
 
 

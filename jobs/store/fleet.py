@@ -6,6 +6,10 @@ import sqlite3
 from dataclasses import dataclass
 
 from jobs.health.model import InstanceKey
+from jobs.store import deliveries
+from jobs.store.deliveries import Queue
+
+EVENTS = "events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +27,6 @@ class Picture:
 
     hash: str
     taken_at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """What waits in the outbox. oldest_at_ms: since when the oldest of it waits, None when none does."""
-
-    waiting: int
-    oldest_at_ms: int | None
 
 
 def uptimes(connection: sqlite3.Connection, *, since_ms: int, until_ms: int) -> dict[InstanceKey, Uptime]:
@@ -69,10 +65,10 @@ def last_successes(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(rows.fetchall())
 
 
-def backlog(connection: sqlite3.Connection) -> Backlog:
-    """Return how much waits to be told outside."""
+def queues(connection: sqlite3.Connection) -> dict[str, Queue]:
+    """Return what waits to be told, by where it goes: Kubernetes' Events and each destination of notifications."""
     row = connection.execute("SELECT count(*), min(created_at_ms) FROM outbox WHERE ended_at_ms IS NULL").fetchone()
-    return Backlog(*row)
+    return {EVENTS: Queue(*row), **deliveries.queues(connection)}
 
 
 def size_bytes(connection: sqlite3.Connection) -> int:

@@ -32,7 +32,7 @@ from jobs.health.causes import FLEET
 from jobs.health.control import Stop
 from jobs.health.model import ProbeOutcome
 from jobs.health.recovery import AttemptState, Hold
-from jobs.store.fleet import Backlog
+from jobs.store.deliveries import Queue
 
 ROWS = re.findall(
     r"^\| `(loco_\w+)` \| (.*?) \|", (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(), re.MULTILINE
@@ -45,7 +45,8 @@ HELD = a_recovery(
 )
 FULL = replace(
     a_snapshot((an_entry(), latest_of(an_entry(), QEMU_DEAD)), incident=an_incident(an_entry()), recovery=HELD),
-    backlog=Backlog(2, NOW_MS - 60_000),
+    queues={"events": Queue(0, None), "webhook": Queue(2, NOW_MS - 60_000)},
+    notified={("webhook", "sent"): 7},
 )
 VOLUME = Volume(1_000_000, 2000, is_snapshot_trimmed=False)
 
@@ -169,18 +170,19 @@ def test_a_store_that_was_never_read_is_told_and_not_hidden():
     assert {(): 0} == found["loco_store_readable"]
     assert {(("version", "0.1.0"),): 1} == found["loco_build_info"]
     assert {(): 1_000_000} == found["loco_store_free_bytes"]
-    assert {} == found["loco_run_last_success_timestamp_seconds"] | found["loco_outbox_waiting"]
+    assert {} == found["loco_run_last_success_timestamp_seconds"] | found["loco_notifications_waiting"]
 
 
-def test_what_waits_to_be_told_is_counted_with_its_age():
+def test_what_waits_to_be_told_is_counted_by_destination_with_the_age_of_the_oldest():
     found = samples()
-    nothing = samples(replace(FULL, backlog=Backlog(0, None)))
 
-    assert ({(): 2}, {(): (NOW_MS - 60_000) / 1000}) == (
-        found["loco_outbox_waiting"],
-        found["loco_outbox_oldest_timestamp_seconds"],
-    )
-    assert ({(): 0}, {}) == (nothing["loco_outbox_waiting"], nothing["loco_outbox_oldest_timestamp_seconds"])
+    assert [0, 2] == [found["loco_notifications_waiting"][to("events")], found["loco_notifications_waiting"][to()]]
+    assert {to(): (NOW_MS - 60_000) / 1000} == found["loco_notifications_oldest_timestamp_seconds"]
+    assert {(*to(), ("outcome", "sent")): 7} == found["loco_notifications"]
+
+
+def to(destination="webhook"):
+    return (("destination", destination),)
 
 
 @pytest.mark.parametrize("hold", ["KillSwitch", "Paused", "DryRun"])
