@@ -9,16 +9,18 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from api import asked, incidents, prose, query, wording
+from api import asked, badges, incidents, prose, query, wording
 from api.answer import Answer, json_answer
 from api.call import Call, Route
 from api.fleet import Standing
 from api.pages import wall
 from api.pages.filters import read_filter
 from api.problem import Problem, ProblemReason, echo, not_found, unavailable
+from api.trends import PERIODS, moment_of
 from api.runs import runs
 from api.views import discovery, instances, quality, recovery
 from api.views import history as past
+from api.views import uptime as uptimes
 from api.volume import measure
 from jobs.health.recovery import Attempt
 from jobs.store import ledger, reader
@@ -54,6 +56,18 @@ def _history(call: Call) -> Answer:
     rollups = call.ask(lambda connection: rows(connection, key, since_ms=since_ms))
     return json_answer(
         past.history(call.standing, resolution, rollups[-limit:]), observed_at_ms=call.standing.observed_at_ms
+    )
+
+
+def _uptime(call: Call) -> Answer:
+    """Answer with shares of the last 24 hours, 7 and 30 days, and the last day by half hours."""
+    standing = call.standing
+    trend = call.trends().get(standing.instance.key) if badges.is_told(call.fleet) else None
+    if trend is None:
+        why = call.fleet.problem or f"the past of {echo(call.id)} isn't read yet; ask again"
+        raise unavailable(ProblemReason.STORE_UNREADABLE, why)
+    return json_answer(
+        uptimes.uptime(standing, trend, now_ms=moment_of(call.fleet)), observed_at_ms=standing.observed_at_ms
     )
 
 
@@ -132,6 +146,7 @@ ROUTES = (
     Route("/api/instances/discovery-info", _fleet(lambda call: discovery.discovery_info(call.fleet, call.snapshot))),
     Route("/api/instances/refresh", None, post=asked.refresh),
     Route("/api/instances/{id}/history", _history, is_cached=False),
+    Route("/api/instances/{id}/uptime", _uptime),
     Route("/api/instances/{id}/why", _why, is_cached=False),
     Route("/api/instances/{id}/screen.png", _picture, is_cached=False),
     Route("/api/quality/deep-health", _fleet(lambda call: quality.keyed(quality.deep_health, call.fleet))),
@@ -149,6 +164,10 @@ ROUTES = (
     Route("/metrics", _metrics, is_cached=False, needs_store=False, variants=("application/openmetrics-text",)),
     Route("/livez", _live, needs_store=False),
     Route("/readyz", _ready, needs_store=False),
+    Route("/badge.svg", badges.fleet_verdict, needs_store=False),
+    Route("/badge/{id}.svg", badges.verdict),
+    *(Route(f"/badge-{period}.svg", badges.fleet_uptime(period), needs_store=False) for period in PERIODS),
+    *(Route(f"/badge/{{id}}/{period}.svg", badges.uptime(period)) for period in PERIODS),
     Route("/openapi.json", _file("openapi.json", "application/json"), needs_store=False),
 )
 
