@@ -67,10 +67,10 @@ class Api:
 
 
 @contextmanager
-def an_api(store, *, host="127.0.0.1", **settings):
-    """Yield an API that listens, on a port that the kernel chose; settings: of its environment."""
+def an_api(store, *, host="127.0.0.1", port=0, **settings):
+    """Yield an API that listens, on a port that the kernel chose unless one is given; settings: of its environment."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "api", "--store", store, "--listen", f"{host}:0"],
+        [sys.executable, "-m", "api", "--store", store, "--listen", f"{host}:{port}"],
         env={**os.environ, **settings},
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
