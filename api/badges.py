@@ -13,7 +13,7 @@ from unicodedata import east_asian_width
 
 from api.answer import Answer
 from api.call import Call
-from api.fleet import Fleet, Source, Standing
+from api.fleet import Fleet, Source
 from api.trends import PERIODS, percent
 from jobs.health.model import Verdict
 from jobs.health.rollup import Shares
