@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
+from pathlib import Path
+from zlib import crc32
 
 from agent.actions.door import MAX_BODY_BYTES as MAX_ACT_BYTES
 from agent.actions.door import Door
@@ -36,6 +38,7 @@ class Routes:
             "/metrics": {"GET": self._metrics},
             "/livez": {"GET": self._livez},
             "/readyz": {"GET": self._readyz},
+            "/client-stats.js": {"GET": _file("client-stats.js", "text/javascript; charset=utf-8")},
             "/client-stats": {"POST": self._client_stats, "OPTIONS": self._client_stats_options},
             "/evidence": {"GET": self._seen},
             "/actions/challenge": {"GET": self._challenge},
@@ -107,3 +110,17 @@ class Routes:
         """Let a page of another origin post JSON (Fetch standard, CORS-preflight)."""
         allowed = (("Access-Control-Allow-Methods", "POST"), ("Access-Control-Allow-Headers", "content-type"))
         return Answer(HTTPStatus.NO_CONTENT, headers=(*allowed, ("Access-Control-Max-Age", "600")))
+
+
+def _file(name: str, content_type: str) -> Route:
+    """Return a route that answers with a file of ours, read once."""
+    body = (Path(__file__).parent / "static" / name).read_bytes()
+    etag = f'"{crc32(body):08x}"'
+    headers = (("ETag", etag), ("Cache-Control", "no-cache"))
+
+    def answer(request: Request, _body: bytes) -> Answer:
+        if request.headers.get("if-none-match") == etag:
+            return Answer(HTTPStatus.NOT_MODIFIED, headers=headers)
+        return Answer(HTTPStatus.OK, body, content_type, headers)
+
+    return answer
