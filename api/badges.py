@@ -14,7 +14,8 @@ from unicodedata import east_asian_width
 from api.answer import Answer
 from api.call import Call
 from api.fleet import Fleet, Source
-from api.trends import PERIODS, percent
+from api.spans import PERIODS
+from api.trends import percent
 from jobs.health.model import Verdict
 from jobs.health.rollup import Shares
 from jobs.health.rules import BADNESS

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
+from api.spans import Span
 from jobs.health.rollup import MINUTE_MS
 
 Value = TypeVar("Value")
@@ -14,13 +15,6 @@ Ask = Callable[[Callable[[sqlite3.Connection], Any]], Any]
 
 # chosen: a report is waited for 10 s and a commit for 5 s, so a minute later all that a span saw stands in the store.
 GRACE_MS = MINUTE_MS
-
-
-class Span(NamedTuple):
-    """A half-open span of time."""
-
-    from_ms: int
-    to_ms: int
 
 
 class Shelf(Generic[Value]):

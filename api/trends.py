@@ -8,31 +8,26 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from math import floor
 
 from api.fleet import Fleet, Source
-from api.shelf import Ask, Shelf, Span
+from api.shelf import Ask, Shelf
+from api.spans import BEATS, HALF_HOUR_MS, PERIODS, Span, begin_of, half_hour_spans, minute_spans, older_spans
 from jobs.errors import JobError
 from jobs.health.model import InstanceKey, Verdict
-from jobs.health.rollup import HOUR_MS, MINUTE_MS, Rollup, Shares, shares, start_of
+from jobs.health.rollup import Rollup, Shares, shares
 from jobs.health.rules import BADNESS
 from jobs.store import trends as store
 from jobs.store.trends import Measured, Ticks
 
-HALF_HOUR_MS = HOUR_MS // 2
-DAY_MS = 24 * HOUR_MS
-MINUTES = 60
-BEATS = 48
-
-# Hours that each uptime reaches back, the one that isn't over included, by its name.
-PERIODS = {"24h": 24, "7d": 7 * 24, "30d": 30 * 24}
-
 # architecture section 3: a report each 15 s.
 TICK_MS = 15_000
+
+_Table = Mapping[InstanceKey, Ticks]
+_UNMEASURED = Measured(None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,23 +125,14 @@ class Trends:
         """Return each instance's trend."""
         now_ms = moment_of(fleet)
         minutes = self._minutes.take(minute_spans(now_ms), ask, _measured, now_ms=now_ms)
-        half_spans = half_hour_spans(now_ms)
+        half_spans, day_spans = half_hour_spans(now_ms), older_spans(now_ms)
         read = partial(_half_hour, discovered=discovered, now_ms=now_ms)
         halves = self._half_hours.take(half_spans, ask, read, now_ms=now_ms)
-        day_spans = older_spans(now_ms)
         days = self._days.take(day_spans, ask, _ticks, now_ms=now_ms)
+        tables = zip([*half_spans, *day_spans], [*(half.ticks for half in halves), *days], strict=True)
+        parts = _by_period(tables, now_ms)
         return {
-            key: Trend(
-                frame_rates=tuple(row[key].frame_rate if key in row else None for row in minutes),
-                levels=tuple(row[key].level if key in row else None for row in minutes),
-                beats=tuple(half.beats.get(key, half.unseen) for half in halves[-BEATS:]),
-                uptimes=_uptimes(
-                    [(span, half.ticks.get(key)) for span, half in zip(half_spans, halves, strict=True)]
-                    + [(span, day.get(key)) for span, day in zip(day_spans, days, strict=True)],
-                    since_ms=since_ms,
-                    now_ms=now_ms,
-                ),
-            )
+            key: _trend(key, minutes, halves[-BEATS:], _uptimes(key, parts, since_ms=since_ms, now_ms=now_ms))
             for key, since_ms in discovered.items()
         }
 
@@ -160,35 +146,6 @@ def moment_of(fleet: Fleet) -> int:
     return fleet.from_ms if fleet.is_silent or observed_at_ms is None else observed_at_ms
 
 
-def minute_spans(now_ms: int) -> list[Span]:
-    """Return the last 60 minutes, oldest first, the one that isn't over included."""
-    return _spans(start_of(now_ms, MINUTE_MS), MINUTE_MS, MINUTES)
-
-
-def half_hour_spans(now_ms: int) -> list[Span]:
-    """Return the half hours of the beats, oldest first, and the one before where they would begin in mid-hour."""
-    newest_ms = start_of(now_ms, HALF_HOUR_MS)
-    count = BEATS + (newest_ms % HOUR_MS == 0)
-    return _spans(newest_ms, HALF_HOUR_MS, count)
-
-
-def older_spans(now_ms: int) -> list[Span]:
-    """Return what the longest period has before those half hours, oldest first, cut at midnights and at each period."""
-    end_ms = half_hour_spans(now_ms)[0].from_ms
-    cuts = {from_ms for period in PERIODS if (from_ms := begin_of(period, now_ms)) < end_ms}
-    first_ms = min(cuts)
-    cuts.update(range(start_of(first_ms, DAY_MS) + DAY_MS, end_ms, DAY_MS))
-    edges = [*sorted(cuts), end_ms]
-    return [Span(*pair) for pair in pairwise(edges)]
-
-
-def begin_of(period: str, now_ms: int) -> int:
-    """Return when a period begins: that of 24 h with the first beat, a longer one with a whole hour."""
-    if period == "24h":
-        return start_of(now_ms, HALF_HOUR_MS) - (BEATS - 1) * HALF_HOUR_MS
-    return start_of(now_ms, HOUR_MS) - (PERIODS[period] - 1) * HOUR_MS
-
-
 def beat(span: Span, ticks: Ticks, codes: tuple[str, ...], *, since_ms: int, now_ms: int) -> Beat:
     """Return one beat. since_ms: when the instance was found, before which no tick should have been."""
     met = [verdict for verdict, count in zip(Verdict, ticks, strict=True) if count]
@@ -200,11 +157,6 @@ def beat(span: Span, ticks: Ticks, codes: tuple[str, ...], *, since_ms: int, now
 def percent(share: float) -> str:
     """Return `99.98 %`; rounded down, so that nothing but the whole reads as 100 %."""
     return f"{floor(share * 10_000 + 1e-6) / 100:g} %"
-
-
-def _spans(newest_ms: int, long_ms: int, count: int) -> list[Span]:
-    """Return `count` spans, oldest first, up to the one that starts at `newest_ms`."""
-    return [Span(at, at + long_ms) for at in range(newest_ms - (count - 1) * long_ms, newest_ms + 1, long_ms)]
 
 
 def _measured(connection: sqlite3.Connection, span: Span) -> Mapping[InstanceKey, Measured]:
@@ -228,19 +180,38 @@ def _half_hour(
     return _HalfHour({key: one.ticks for key, one in seen.items()}, beats, unseen)
 
 
-def _uptimes(parts: Sequence[tuple[Span, Ticks | None]], *, since_ms: int, now_ms: int) -> Mapping[str, Shares]:
+def _trend(
+    key: InstanceKey,
+    minutes: Iterable[Mapping[InstanceKey, Measured]],
+    halves: Iterable[_HalfHour],
+    uptimes: Mapping[str, Shares],
+) -> Trend:
+    frame_rates, levels = zip(*(minute.get(key, _UNMEASURED) for minute in minutes), strict=True)
+    return Trend(frame_rates, levels, tuple(half.beats.get(key, half.unseen) for half in halves), uptimes)
+
+
+def _by_period(tables: Iterable[tuple[Span, _Table]], now_ms: int) -> Mapping[str, list[_Table]]:
+    """Return for each period, the shortest first, what it has beyond the one before."""
+    parts: dict[str, list[_Table]] = {period: [] for period in PERIODS}
+    for span, table in tables:
+        parts[next(period for period in PERIODS if span.from_ms >= begin_of(period, now_ms))].append(table)
+    return parts
+
+
+def _uptimes(
+    key: InstanceKey, parts: Mapping[str, list[_Table]], *, since_ms: int, now_ms: int
+) -> Mapping[str, Shares]:
     """Return the shares of each period."""
     found = {}
-    for period in PERIODS:
-        from_ms = begin_of(period, now_ms)
-        ticks = _sum(one for span, one in parts if one and span.from_ms >= from_ms)
-        found[period] = _shares(ticks, max(from_ms, since_ms), now_ms)
+    ticks = Ticks()
+    for period, tables in parts.items():
+        ticks = _sum((ticks, *(table[key] for table in tables if key in table)))
+        found[period] = _shares(ticks, max(begin_of(period, now_ms), since_ms), now_ms)
     return found
 
 
 def _sum(parts: Iterable[Ticks]) -> Ticks:
-    columns = list(zip(*parts, strict=True))
-    return Ticks(*map(sum, columns)) if columns else Ticks()
+    return Ticks(*map(sum, zip(*parts, strict=True)))
 
 
 def _shares(ticks: Ticks, from_ms: int, to_ms: int) -> Shares:

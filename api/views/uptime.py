@@ -6,7 +6,8 @@ from typing import Any
 
 from api.fleet import Standing
 from api.instants import rfc3339, rfc3339_or_none
-from api.trends import PERIODS, Beat, Trend, begin_of
+from api.spans import PERIODS, begin_of
+from api.trends import Beat, Trend
 from jobs.health.rollup import Shares
 
 
