@@ -17,7 +17,8 @@ from api.pages import wall
 from api.pages.filters import read_filter
 from api.problem import Problem, ProblemReason, echo, not_found, unavailable
 from api.runs import runs
-from api.trends import PERIODS, moment_of
+from api.spans import PERIODS
+from api.trends import moment_of
 from api.views import discovery, instances, quality, recovery
 from api.views import history as past
 from api.views import uptime as uptimes
