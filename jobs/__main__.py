@@ -17,6 +17,7 @@ group = LazyGroup(
         "replay": "jobs.commands.replay:replay",
         "recover": "jobs.commands.recover:recover",
         "keys": "jobs.commands.keys:keys",
+        "notify": "jobs.commands.notify:notify",
         "audit": "jobs.commands.audit:audit",
     },
     help="Discover instances, collect their health, classify it, keep it.",

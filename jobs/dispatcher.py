@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
+from functools import reduce
+from typing import Protocol
 
-from jobs.courier import Courier
 from jobs.recovery.launcher import Launcher
 from jobs.window import Beat, Observed
 
@@ -21,15 +22,25 @@ LOOK = Beat("look", 1)
 _LAUNCH_SECONDS = 1.0
 
 
+class Teller(Protocol):
+    """One way of telling outside what happens."""
+
+    def resume(self) -> None:
+        """Look anew at what waits."""
+
+    def observe(self, connection: sqlite3.Connection, *, is_tick: bool) -> Observed:
+        """Send what is due; return what is to be written of it."""
+
+
 class Dispatcher:
-    """Launch recoveries and tell of them; neither ever fails a run."""
+    """Launch recoveries and tell of what happens; neither ever fails a run."""
 
     name = "dispatch"
     beats = (TICK, LOOK)
 
-    def __init__(self, launcher: Launcher, courier: Courier) -> None:
+    def __init__(self, launcher: Launcher, *tellers: Teller) -> None:
         self._launcher = launcher
-        self._courier = courier
+        self._tellers = tellers
         self._connection: sqlite3.Connection
 
     def warm(self, connection: sqlite3.Connection) -> None:
@@ -39,7 +50,8 @@ class Dispatcher:
         """Look anew at everything."""
         self._connection = connection
         self._launcher.resume()
-        self._courier.resume()
+        for teller in self._tellers:
+            teller.resume()
 
     def observe(self, beat: Beat, tick: int) -> Observed:  # noqa: ARG002 - the protocol's signature
         """Launch what is due and send what waits; return what is to be written of both."""
@@ -47,15 +59,17 @@ class Dispatcher:
         launched = self._launcher.observe(self._connection)
         if time.monotonic() - began_at > _LAUNCH_SECONDS:
             return launched
-        told = self._courier.observe(self._connection, is_tick=beat.is_tick)
-        return Observed(
-            _both(launched.write, told.write),
-            launched.instances + told.instances,
-            launched.problem or told.problem,
-        )
+        told = [teller.observe(self._connection, is_tick=beat.is_tick) for teller in self._tellers]
+        return reduce(_joined, told, launched)
 
 
 _Write = Callable[[sqlite3.Connection], None]
+
+
+def _joined(first: Observed, second: Observed) -> Observed:
+    """Return two observations as one."""
+    problems = [problem for problem in (first.problem, second.problem) if problem]
+    return Observed(_both(first.write, second.write), first.instances + second.instances, "; ".join(problems) or None)
 
 
 def _both(first: _Write | None, second: _Write | None) -> _Write | None:

@@ -8,16 +8,18 @@ import click
 
 from jobs.cluster.late import LateClient
 from jobs.commands.options import policy_option, window_options
+from jobs.commands.receivers import Receivers, receiver_options
 from jobs.courier import READ_SECONDS, Courier
 from jobs.dispatcher import Dispatcher
 from jobs.health.policy import Policy
+from jobs.notifier import Notifier
 from jobs.recovery.jobs import RecoveryJobs
 from jobs.recovery.launcher import Launcher
 from jobs.schedule import WindowSettings
 from jobs.window import run_window
 
 
-@click.command(short_help="Start recoveries, and send Events.")
+@click.command(short_help="Start recoveries, and tell what happens.")
 @click.option(
     "--recovery-namespace",
     envvar="LOCO_RECOVERY_NAMESPACE",
@@ -26,18 +28,22 @@ from jobs.window import run_window
     help="Where recovery Jobs are made; without it recoveries are processes of this machine.",
 )
 @policy_option
+@receiver_options
 @window_options
-def dispatch(*, recovery_namespace: str, policy: Policy, settings: WindowSettings) -> int:
+def dispatch(*, recovery_namespace: str, policy: Policy, receivers: Receivers, settings: WindowSettings) -> int:
     """Make one recovery of each plan that is due, within the budget, and see to it that each has an end.
 
-    Incidents and recoveries are told as Events on the pod; what can't be sent is tried again for a day.
+    Incidents and recoveries are told as Events on the pod, and people of incidents by Alertmanager and a webhook where
+    these are set (docs/notifications.md); what can't be sent is tried again for a day.
 
     Example: python -m jobs dispatch --store loco.db --window 300
     """
     with closing(LateClient(read_seconds=READ_SECONDS)) as connect:
         jobs = _recovery_jobs(recovery_namespace, connect, settings)
         launcher = Launcher(jobs, clock=settings.clock, limits=policy.recovery.limits)
-        return run_window(Dispatcher(launcher, Courier(connect, clock=settings.clock.wall_ms)), settings)
+        clock = settings.clock.wall_ms
+        notifier = Notifier(receivers.destinations(clock), clock=clock)
+        return run_window(Dispatcher(launcher, notifier, Courier(connect, clock=clock)), settings)
 
 
 def _recovery_jobs(namespace: str, connect: LateClient, settings: WindowSettings) -> RecoveryJobs:

@@ -1,0 +1,1 @@
+"""What leaves the system for people: letters about incidents, to Alertmanager and to a webhook."""

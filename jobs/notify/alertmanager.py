@@ -1,0 +1,145 @@
+"""Alertmanager: it forgets an alert that isn't told again, and tells nobody of one that was over before it looked.
+
+So open incidents are told again every minute. And the end of one is told only when the alert has stood there for a
+while: an Alertmanager that was away may have lost it, and then nobody would hear of the end, or of any of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+from jobs.errors import ConfigError
+from jobs.notify.address import Address, Links
+from jobs.notify.alerts import active, resolved, trial
+from jobs.notify.letter import Letter, Transition
+from jobs.notify.posting import Line, Reply
+from jobs.notify.sending import SENDING_SECONDS, Report, Sent, Task
+
+# chosen: as Prometheus resends its own (--rules.alert.resend-delay), and as long as it may take until an Alertmanager
+# that has come back knows everything again.
+REPEAT_SECONDS = 60.0
+
+# chosen: longer than `dispatch` is away between two windows; then silence of ours is no good news.
+KEEP_SECONDS = 900
+
+# chosen: twice Alertmanager's usual group_wait, at whose end it looks what is to be told.
+STAND_SECONDS = 60.0
+
+# chosen: some 100 KiB a request.
+_BATCH = 64
+
+_PATH = "/api/v2/alerts"
+
+_TEST_SECONDS = 300
+
+
+class Alertmanager:
+    """One Alertmanager. clock: Unix milliseconds. stand_seconds: how long an alert stands there before its end."""
+
+    name = "alertmanager"
+    repeat_seconds = REPEAT_SECONDS
+
+    def __init__(
+        self, line: Line, links: Links, *, clock: Callable[[], int], stand_seconds: float = STAND_SECONDS
+    ) -> None:
+        self.place = line.address.place
+        self._line = line
+        self._links = links
+        self._clock = clock
+        self._stand_seconds = stand_seconds
+        self._stood_since: dict[str, float] = {}
+
+    def send(self, task: Task) -> Report:
+        """Tell again of what is open, then send the letters in their order."""
+        ends_at = time.monotonic() + SENDING_SECONDS
+        for batch in _batches(task.standing):
+            reply = self._show(batch)
+            if reply.problem:
+                return self._lost((), reply)
+        sent: list[Sent] = []
+        for batch in _runs(task.letters):
+            is_end = batch[0].transition is Transition.CLOSED
+            reply, told = self._end(batch[0]) if is_end else (self._show(batch), [Sent(one) for one in batch])
+            if reply.problem:
+                return self._lost([*sent, *(Sent(one, reply.problem) for one in batch)], reply)
+            sent += told
+            if time.monotonic() > ends_at:
+                break
+        return Report(sent)
+
+    def test(self) -> Reply:
+        """Send an alert that ends by itself within minutes."""
+        return self._post([trial(self._clock(), seconds=_TEST_SECONDS)])
+
+    def _show(self, letters: Iterable[Letter]) -> Reply:
+        """Have alerts stand there for as long as nobody says otherwise."""
+        letters = list(letters)
+        until_ms = self._clock() + KEEP_SECONDS * 1000
+        reply = self._post([active(letter, self._links, until_ms=until_ms) for letter in letters])
+        if not reply.problem:
+            now = time.monotonic()
+            for letter in letters:
+                self._stood_since.setdefault(letter.incident.id, now)
+        return reply
+
+    def _end(self, letter: Letter) -> tuple[Reply, list[Sent]]:
+        """End the alerts of an incident; one that doesn't stand there yet is shown first, and ends later."""
+        since = self._stood_since.get(letter.incident.id)
+        if since is None:
+            return self._show(letter.earlier), [Sent(letter, wait_seconds=self._stand_seconds)]
+        left_seconds = since + self._stand_seconds - time.monotonic()
+        if left_seconds > 0:
+            return Reply(None), [Sent(letter, wait_seconds=left_seconds)]
+        reply = self._post(resolved(letter, self._links))
+        if not reply.problem:
+            del self._stood_since[letter.incident.id]
+        return reply, [Sent(letter)]
+
+    def _lost(self, sent: Sequence[Sent], reply: Reply) -> Report:
+        """Return what failed; who didn't answer may have forgotten everything."""
+        self._stood_since.clear()
+        return Report(sent, reply.problem, reply.retry_seconds)
+
+    def _post(self, alerts: Sequence[dict[str, Any]]) -> Reply:
+        return self._line.post(msgspec.json.encode(alerts), {}) if alerts else Reply(None)
+
+
+def alerts_address(setting: str, address: Address) -> Address:
+    """Return where alerts are posted to, of Alertmanager's address with its route prefix, if it has one.
+
+    Raises: ConfigError.
+    """
+    parts = urlsplit(address.url)
+    if parts.query:
+        raise ConfigError(f"{setting} holds a query, and Alertmanager takes none; nothing was started")
+    path = parts.path.rstrip("/").removesuffix(_PATH) + _PATH
+    return replace(address, url=urlunsplit(parts._replace(path=path)))
+
+
+def _runs(letters: Sequence[Letter]) -> Iterator[list[Letter]]:
+    """Yield neighbours that may share a request: alerts, but each end alone, so that no order is lost."""
+    run: list[Letter] = []
+    for letter in letters:
+        is_end = letter.transition is Transition.CLOSED
+        if run and (is_end or len(run) == _BATCH):
+            yield run
+            run = []
+        if is_end:
+            yield [letter]
+        else:
+            run.append(letter)
+    if run:
+        yield run
+
+
+def _batches(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
+    rest = iter(letters)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch

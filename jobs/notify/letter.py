@@ -1,0 +1,136 @@
+"""One notification in words: what somebody needs who is woken by it; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from jobs.health.causes import FLEET, is_common, name_of
+from jobs.health.incident import Incident
+from jobs.health.model import Reason
+from jobs.health.recovery import Hold, Plan
+from jobs.health.wording import sentence
+from jobs.store.deliveries import Notice
+from jobs.store.outbox import Kind
+
+# chosen: as many names as a message on a small screen shows.
+_NAMES = 10
+
+
+class Transition(StrEnum):
+    """What happened to the incident."""
+
+    OPENED = "opened"
+    ESCALATED = "escalated"
+    CLOSED = "closed"
+
+
+_HEADLINES = {
+    Hold.NEEDS_HUMAN.value: "needs a person: recovery can do no more",
+    Hold.BUDGET_SPENT.value: "has had all its recovery attempts of the last hour",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One notification as it is sent now. incident: as it was then. plan: what recovery has in mind now, if anything.
+
+    earlier: for the end of an incident, what was told of it before.
+    """
+
+    notice: Notice
+    incident: Incident
+    plan: Plan | None = None
+    earlier: tuple[Letter, ...] = ()
+
+    @property
+    def transition(self) -> Transition:
+        """Return what happened."""
+        if self.notice.message.escalation:
+            return Transition.ESCALATED
+        return Transition.CLOSED if self.notice.kind is Kind.INCIDENT_CLOSED else Transition.OPENED
+
+    @property
+    def about(self) -> str:
+        """Return what people call the instance, or what several have in common."""
+        instance = self.notice.message.instance
+        return instance.public_id if instance else name_of(self.incident.key)
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Return the reasons of that moment, else those of the opening."""
+        return self.notice.message.reasons or self.incident.reasons
+
+    @property
+    def headline(self) -> str:
+        """Return one short clause, such as `instance-0 is unreachable, class network`."""
+        return f"{self.about} {self._predicate()}"
+
+    @property
+    def text(self) -> str:
+        """Return what there is to know, in a few sentences."""
+        return " ".join(part for part in (f"{self.headline}.", *self._why(), self._outlook()) if part)
+
+    def _predicate(self) -> str:
+        transition, incident = self.transition, self.incident
+        if transition is Transition.CLOSED:
+            return _ending(incident, has_left=self.notice.message.has_left)
+        if incident.key == FLEET:
+            return "is on: too many instances are ill at once without a common cause"
+        if is_common(incident.key):
+            return f"is a common cause: {len(incident.members)} instances are ill"
+        stands = f"{incident.verdict}, class {incident.failure_class}"
+        if transition is Transition.OPENED:
+            return f"is {stands}"
+        return _HEADLINES.get(self.notice.message.escalation, f"got worse: now {stands}")
+
+    def _why(self) -> tuple[str, ...]:
+        incident = self.incident
+        if self.transition is Transition.CLOSED:
+            return (f"It was {incident.verdict} at worst: {', '.join(incident.codes)}.",)
+        told = tuple(f"{sentence(reason)}." for reason in self.reasons)
+        return (*told, f"Ill: {_names(incident)}.") if incident.members else told
+
+    def _outlook(self) -> str:
+        """Return what recovery does about it next, or why nothing; empty once there is nothing to mend."""
+        if self.transition is Transition.CLOSED:
+            return ""
+        if is_common(self.incident.key):
+            whom = "any instance" if self.incident.key == FLEET else "them one by one"
+            return f"Recovery: nothing is done to {whom} while it is so."
+        return f"Recovery: {outlook(self.plan)}."
+
+
+def letter_of(notice: Notice, plans: dict[str | None, Plan]) -> Letter:
+    """Return a notice as a letter. plans: by incident."""
+    incident = notice.message.incident
+    if incident is None:
+        raise ValueError(f"notice {notice.name} is of no incident")
+    earlier = tuple(letter_of(one, plans) for one in notice.earlier)
+    return Letter(notice, incident, plans.get(incident.id), earlier)
+
+
+def outlook(plan: Plan | None) -> str:
+    """Return what recovery has in mind, as a clause."""
+    if plan is None:
+        return "no plan is made, the incident is over or has only just begun"
+    told = plan.detail or (f"{plan.action} is next" if plan.action else "nothing is next")
+    return f"{plan.hold}, {told}" if plan.hold else told
+
+
+def code_of(letter: Letter) -> str | None:
+    """Return the reason whose runbook helps first."""
+    return letter.reasons[0].code if letter.reasons else None
+
+
+def _ending(incident: Incident, *, has_left: bool) -> str:
+    seconds = ((incident.closed_at_ms or incident.opened_at_ms) - incident.opened_at_ms) // 1000
+    lasted = f"after {seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"after {seconds} s"
+    if has_left:
+        return f"has left the inventory, {lasted}"
+    return f"is over {lasted}" if is_common(incident.key) else f"is healthy again {lasted}"
+
+
+def _names(incident: Incident) -> str:
+    more = len(incident.members) - _NAMES
+    return ", ".join(incident.members[:_NAMES]) + (f" and {more} more" if more > 0 else "")
