@@ -2,8 +2,10 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = shutil.which("chromium")
@@ -17,12 +19,21 @@ ARGUMENTS = (
     "--no-first-run",
 )
 
+# What a test saw, to be looked at by people; not in git.
+PICTURES = Path(__file__).parent / "pictures"
+
 
 def pytest_collection_modifyitems(items):
-    """Skip what needs a browser where there is none, except where nothing may be skipped."""
-    if CHROMIUM is None and not os.environ.get("CI"):
-        for item in items:
+    """Skip what needs a browser or a decoy where there is none, except where nothing may be skipped."""
+    lacks = [name for name in ("qemu-system-x86_64", "pulseaudio", "ip") if shutil.which(name) is None]
+    lacks += [] if os.geteuid() == 0 else ["root"]
+    for item in items:
+        if item.path.parent != Path(__file__).parent or os.environ.get("CI"):
+            continue
+        if CHROMIUM is None:
             item.add_marker(pytest.mark.skip(reason="chromium isn't on PATH"))
+        elif lacks and item.get_closest_marker("decoy"):
+            item.add_marker(pytest.mark.skip(reason=f"a decoy needs {', '.join(lacks)}"))
 
 
 @pytest.fixture(scope="session")
@@ -38,20 +49,24 @@ def chromium():
 def open_page(chromium):
     """Return a function that opens an address in a context of its own; options: of Playwright's context.
 
-    After the test: no error stood in any console, no request went elsewhere.
+    After the test: no error stood in any console but those that hold one of the texts in `expects`, which the test
+    causes itself; no request went elsewhere.
     """
     contexts, complaints = [], []
 
-    def open_it(url, *, width=1280, height=800, **options):
+    def open_it(url, *, width=1280, height=800, expects=(), **options):
         context = chromium.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         origin = url.split("/", 3)[2]
-        context.on(
-            "request", lambda one: complaints.append(f"asked for {one.url}") if _is_outside(one.url, origin) else None
-        )
+
+        def complain(text):
+            if not any(expected in text for expected in expects):
+                complaints.append(text)
+
+        context.on("request", lambda one: complain(f"asked for {one.url}") if _is_outside(one.url, origin) else None)
         page = context.new_page()
-        page.on("console", lambda one: complaints.append(f"console: {one.text}") if one.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        page.on("console", lambda one: complain(f"console: {one.text}") if one.type == "error" else None)
+        page.on("pageerror", lambda error: complain(f"error: {error}"))
         page.goto(url)
         return page
 
@@ -59,6 +74,33 @@ def open_page(chromium):
     for context in contexts:
         context.close()
     assert [] == complaints
+
+
+@pytest.fixture
+def keep_picture():
+    """Return a function that keeps a picture of a page under a name."""
+
+    def keep(page, name, *, is_whole=False):
+        PICTURES.mkdir(exist_ok=True)
+        page.screenshot(path=PICTURES / f"{name}.png", full_page=is_whole)
+
+    return keep
+
+
+@pytest.fixture
+def grave_faults():
+    """Return a function that tells what axe-core finds serious or critical on a page."""
+
+    def look(page):
+        found = Axe().run(page).response["violations"]
+        return [
+            f"{one['impact']} {one['id']}: {node['html']}"
+            for one in found
+            if one["impact"] in ("serious", "critical")
+            for node in one["nodes"]
+        ]
+
+    return look
 
 
 def _is_outside(url, origin):

@@ -1,0 +1,85 @@
+"""The wall of 1,000 instances in a real browser: soon there, light, and smooth."""
+
+import gzip
+from urllib.request import Request, urlopen
+
+import pytest
+from api_process import an_api
+from large_fleet import SICK, a_large_fleet
+
+pytestmark = pytest.mark.browser
+
+# What the design promises is 1.5 s and 200 ms; a machine that does other things too gets more.
+PAINT_MS = 5000
+LONG_TASK_MS = 1000
+MOST_BYTES = 150_000
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """Yield a large fleet and the address of its wall."""
+    store = tmp_path_factory.mktemp("large") / "loco.db"
+    with a_large_fleet(store) as fleet, an_api(store) as api:
+        yield fleet, f"http://127.0.0.1:{api.port}/"
+
+
+def wire_bytes(url):
+    """Return how many bytes an answer has on the wire."""
+    with urlopen(Request(url, headers={"Accept": "text/html", "Accept-Encoding": "gzip"})) as answer:
+        body = answer.read()
+        return len(body), len(gzip.decompress(body) if answer.headers["Content-Encoding"] == "gzip" else body)
+
+
+def test_the_whole_fleet_is_there_at_a_glance_and_the_sick_are_the_first_cards(large, open_page, keep_picture):
+    fleet, url = large
+    fleet.tick()
+    page = open_page(url)
+    paint_ms = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    print(f"first contentful paint after {paint_ms:.0f} ms")
+    keep_picture(page, "wall-1000")
+
+    assert 1000 == page.locator(".marks a").count()
+    assert len(SICK) == page.locator(".marks a.unhealthy").count()
+    names = page.locator(".card h2").all_inner_texts()
+    assert [f"Instance {n}" for n in SICK] == names[: len(SICK)]
+    assert paint_ms < PAINT_MS
+
+
+def test_document_style_and_scripts_are_light(large):
+    _, url = large
+    told = {name: wire_bytes(url + name) for name in ("", "static/page.css", "static/page.js", "static/wall.js")}
+    print({name or "document": f"{sent} of {whole} bytes" for name, (sent, whole) in told.items()})
+
+    assert sum(sent for sent, _ in told.values()) <= MOST_BYTES
+
+
+def test_scrolling_brings_card_after_card_and_never_blocks(large, open_page):
+    _, url = large
+    page = open_page(url)
+    page.evaluate(
+        "window.tasks = []; new PerformanceObserver((list) => window.tasks.push(...list.getEntries()"
+        ".map((e) => e.duration))).observe({type: 'longtask'})"
+    )
+    cards = page.locator(".card")
+    while (count := cards.count()) < 240:
+        page.mouse.wheel(0, 5000)
+        cards.nth(count).wait_for(state="attached")
+    longest_ms = page.evaluate("Math.max(0, ...window.tasks)")
+    print(f"longest task while scrolling through {count} cards: {longest_ms:.0f} ms")
+
+    ids = page.evaluate("[...document.querySelectorAll('.card')].map((card) => card.dataset.id)")
+    assert len(set(ids)) == len(ids)
+    assert longest_ms < LONG_TASK_MS
+
+
+def test_a_portion_has_its_link_without_script(large, open_page):
+    _, url = large
+    page = open_page(url, java_script_enabled=False)
+    first = page.locator(".card").count()
+    page.get_by_role("link", name="Next: 25 to 48 of 1000").click()
+
+    assert (24, 24) == (first, page.locator(".card").count())
+    assert url + "?start=24" == page.url
+    page.get_by_role("link", name="Previous").click()
+    assert url == page.url.removesuffix("?")
+    assert "Instance 3" == page.locator(".card h2").first.inner_text()
