@@ -78,6 +78,10 @@ class Application:
         start_response(f"{status.value} {status.phrase}", headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
+    def warm(self) -> None:
+        """Read the fleet's past before anybody asks for it."""
+        self._past.of(self._follower.query, self._follower.look())
+
     def _answer(self, environ: Environ, path: str, fleet: Fleet) -> Answer:
         """Return what the route answers.
 

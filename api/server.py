@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 import sys
+import threading
 from http import HTTPStatus
 from pathlib import Path
 from types import FrameType
@@ -204,10 +205,12 @@ def serve(  # noqa: PLR0913 - one for each option
     listener = _bound(*listen)
     local = Local(store, token_file, instances, host=listen[0], is_dry_run=dry_run) if token_file else None
     door = open_door(local, cluster_ca=cluster_ca, namespace=recovery_namespace)
-    server = open_server(Application(follower, now_ms, door), listener)
+    application = Application(follower, now_ms, door)
+    server = open_server(application, listener)
     log.info(
         "listening", extra={"host": server.effective_host, "port": int(server.effective_port), "store": str(store)}
     )
+    threading.Thread(target=application.warm, daemon=True).start()
     server.run()
     server.close()
     follower.close()
