@@ -1,25 +1,13 @@
 """The real API over a real store: every route as openapi.json promises it, and every refusal as a problem."""
 
 import gzip
-import random
 import socket
-import time
-import zlib
 
 import pytest
 from api_process import an_api
+from filled_store import PNG, fill
 from openapi import OPENAPI, READABLE, broken_promises
-from stores import TICK_MS, a_fleet, an_instance
 
-from jobs.clock import Clock
-from jobs.health.model import ProbeOutcome
-from jobs.health.recovery import Action, AttemptOutcome, Limits, Order, Plan
-from jobs.store import ledger, plans, reader
-from jobs.store.connection import transaction
-from jobs.store.evidence import write_bundle
-from jobs.store.ledger import Ending
-
-PNG = b"\x89PNG\r\n\x1a\n" + zlib.compress(random.Random(1).randbytes(4000))
 JSON_ROUTES = [
     path
     for path in READABLE
@@ -29,34 +17,11 @@ JSON_ROUTES = [
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory):
-    """A fleet of which instance-1 has been lost for a while, and instance-2 was, but came back."""
+    """An API over a filled store."""
     store = tmp_path_factory.mktemp("api") / "loco.db"
-    start_ms = int(time.time() * 1000) - 16 * TICK_MS
-    with a_fleet(store, [an_instance(0), an_instance(1), an_instance(2)], at_ms=start_ms) as fleet:
-        fleet.ticks(3)
-        fleet.ticks(3, {"instance-1": ProbeOutcome.REFUSED, "instance-2": ProbeOutcome.TIMEOUT})
-        fleet.ticks(10, {"instance-1": ProbeOutcome.REFUSED})
-        fleet.picture("instance-0", PNG)
-        an_act(fleet, "instance-1")
-    write_bundle(store, 1, b'{"report": {"qemu_healthy": false}}')
+    fill(store)
     with an_api(store) as running:
         yield running
-
-
-def an_act(fleet, public_id):
-    """Write an attempt that healed, one that is planned, and what is next."""
-    connection, now = fleet.connection, Clock().moment()
-    (incident,) = reader.open_incidents(connection).values()
-    order = Order(key=incident.key, action=Action.RESTART_QEMU, incident=incident.id, codes=("AgentRefused",))
-    with transaction(connection):
-        ledger.adopt(connection, [], now=now)
-        first = ledger.book(connection, order, Limits(cool_down_seconds=0), now=now)
-        ledger.claim(connection, first.id, "host:1:2", now=now)
-        ledger.note_evidence(connection, first.id)
-        ledger.end(connection, first.id, Ending(AttemptOutcome.STOOD_DOWN, "UserConnected"), now=now)
-        ledger.book(connection, order, Limits(cool_down_seconds=0), now=now)
-        plan = Plan(incident=incident.id, key=incident.key, decided_at_ms=fleet.at_ms, action=Action.RESTART_QEMU)
-        plans.put_plans(connection, [plan])
 
 
 def real(api, path):
