@@ -1,4 +1,4 @@
-"""The rounds of `dispatch`: what is due is launched, then what happened is told."""
+"""The rounds of `dispatch`: people are notified, what is due is launched, then what happened becomes Events."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import sqlite3
 import time
 from collections.abc import Callable
 from functools import reduce
-from typing import Protocol
 
+from jobs.courier import Courier
+from jobs.notifier import Notifier
 from jobs.recovery.launcher import Launcher
 from jobs.window import Beat, Observed
 
@@ -17,19 +18,9 @@ TICK = Beat("tick", 30, is_tick=True)
 # architecture section 3
 LOOK = Beat("look", 1)
 
-# chosen: after a slower launch nothing is told in the same round, which is to end before the 20 s after which it is
+# chosen: after a slower launch no Event is sent in the same round, which is to end before the 20 s after which it is
 # taken to hang.
 _LAUNCH_SECONDS = 1.0
-
-
-class Teller(Protocol):
-    """One way of telling outside what happens."""
-
-    def resume(self) -> None:
-        """Look anew at what waits."""
-
-    def observe(self, connection: sqlite3.Connection, *, is_tick: bool) -> Observed:
-        """Send what is due; return what is to be written of it."""
 
 
 class Dispatcher:
@@ -38,9 +29,10 @@ class Dispatcher:
     name = "dispatch"
     beats = (TICK, LOOK)
 
-    def __init__(self, launcher: Launcher, *tellers: Teller) -> None:
+    def __init__(self, launcher: Launcher, courier: Courier, notifier: Notifier) -> None:
         self._launcher = launcher
-        self._tellers = tellers
+        self._courier = courier
+        self._notifier = notifier
         self._connection: sqlite3.Connection
 
     def warm(self, connection: sqlite3.Connection) -> None:
@@ -50,26 +42,27 @@ class Dispatcher:
         """Look anew at everything."""
         self._connection = connection
         self._launcher.resume()
-        for teller in self._tellers:
-            teller.resume()
+        self._courier.resume()
+        self._notifier.resume()
 
     def observe(self, beat: Beat, tick: int) -> Observed:  # noqa: ARG002 - the protocol's signature
         """Launch what is due and send what waits; return what is to be written of both."""
+        notified = self._notifier.observe(self._connection, is_tick=beat.is_tick)  # waits for nobody
         began_at = time.monotonic()
         launched = self._launcher.observe(self._connection)
         if time.monotonic() - began_at > _LAUNCH_SECONDS:
-            return launched
-        told = [teller.observe(self._connection, is_tick=beat.is_tick) for teller in self._tellers]
-        return reduce(_joined, told, launched)
-
-
-_Write = Callable[[sqlite3.Connection], None]
+            return _joined(launched, notified)
+        told = self._courier.observe(self._connection, is_tick=beat.is_tick)
+        return reduce(_joined, (told, notified), launched)
 
 
 def _joined(first: Observed, second: Observed) -> Observed:
     """Return two observations as one."""
     problems = [problem for problem in (first.problem, second.problem) if problem]
     return Observed(_both(first.write, second.write), first.instances + second.instances, "; ".join(problems) or None)
+
+
+_Write = Callable[[sqlite3.Connection], None]
 
 
 def _both(first: _Write | None, second: _Write | None) -> _Write | None:

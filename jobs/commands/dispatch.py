@@ -43,7 +43,7 @@ def dispatch(*, recovery_namespace: str, policy: Policy, receivers: Receivers, s
         launcher = Launcher(jobs, clock=settings.clock, limits=policy.recovery.limits)
         clock = settings.clock.wall_ms
         notifier = Notifier(receivers.destinations(clock), clock=clock)
-        return run_window(Dispatcher(launcher, notifier, Courier(connect, clock=clock)), settings)
+        return run_window(Dispatcher(launcher, Courier(connect, clock=clock), notifier), settings)
 
 
 def _recovery_jobs(namespace: str, connect: LateClient, settings: WindowSettings) -> RecoveryJobs:

@@ -296,12 +296,13 @@ from jobs.clock import Clock
 from jobs.courier import Courier
 from jobs.dispatcher import Dispatcher, TICK
 from jobs.health.recovery import Limits
+from jobs.notifier import Notifier
 from jobs.recovery.launcher import Launcher
 from jobs.store.connection import open_store
 connect = LateClient(read_seconds=1)
 with closing(open_store(pathlib.Path(sys.argv[1]))) as connection:
     launcher = Launcher(_recovery_jobs("loco-health", connect, None), clock=Clock(), limits=Limits())
-    dispatcher = Dispatcher(launcher, Courier(connect, clock=lambda: 1))
+    dispatcher = Dispatcher(launcher, Courier(connect, clock=lambda: 1), Notifier([], clock=lambda: 1))
     dispatcher.warm(connection)
     dispatcher.resume(connection)
     dispatcher.observe(TICK, 1)

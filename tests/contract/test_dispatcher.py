@@ -15,6 +15,7 @@ from jobs import dispatcher as dispatcher_module
 from jobs.clock import Clock
 from jobs.courier import Courier
 from jobs.dispatcher import LOOK, Dispatcher
+from jobs.notifier import Notifier
 from jobs.store.connection import transaction
 
 
@@ -40,7 +41,11 @@ def events(objects):
 def a_dispatcher(fleet, connect):
     client = connect()
     launcher = Dispatch(fleet, cluster_jobs(connect)).launcher
-    dispatcher = Dispatcher(launcher, Courier(lambda: client, clock=lambda: fleet.time.wall_ms))
+
+    def clock():
+        return fleet.time.wall_ms
+
+    dispatcher = Dispatcher(launcher, Courier(lambda: client, clock=clock), Notifier([], clock=clock))
     dispatcher.resume(fleet.connection)
     return dispatcher
 
