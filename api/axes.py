@@ -14,10 +14,10 @@ Place = tuple[int, int]
 
 # chosen: a phone of 360 px shows it at half, and its letters are 11 px high there.
 WIDTH = 720
-TOP = 16
+TOP = 40
 LEFT = 84
 FOOT = TOP + 200
-_RIGHT = WIDTH - 28
+_RIGHT = WIDTH - 34
 
 _MINUTE_MS = 60_000
 _HOUR_MS = 60 * _MINUTE_MS
@@ -63,14 +63,13 @@ _ROUNDING = 1 + 1e-9
 
 
 def levels(plane: Plane, unit: str) -> str:
-    """Return a line for each level with its value, the unit at the highest one."""
-    drawn = []
+    """Return a line for each level with its value, and the unit above them all."""
+    drawn = [f'<text class="unit" x="0" y="{TOP - 18}">{escape(unit)}</text>'] if unit else []
     for level in plane.levels:
         y = plane.height(level)
-        told = with_unit(level, unit if level == plane.levels[-1] else "")
         drawn.append(
             f'<path class="grid" d="M{LEFT} {y}H{_RIGHT}"/>'
-            f'<text class="level" x="{LEFT - 8}" y="{y + 7}">{escape(told)}</text>'
+            f'<text class="level" x="{LEFT - 8}" y="{y + 7}">{with_unit(level, "")}</text>'
         )
     return "".join(drawn)
 
@@ -79,7 +78,7 @@ def times(plane: Plane) -> str:
     """Return the time axis: whole minutes, hours or days."""
     long_ms = plane.until_ms - plane.from_ms
     step_ms = next((step for step in _TIME_STEPS_MS if long_ms / step < _MOST_TIMES), _TIME_STEPS_MS[-1])
-    drawn = [f'<text class="level" x="{LEFT - 8}" y="{FOOT + 29}">UTC</text>']
+    drawn = [f'<text class="level" x="{LEFT - 8}" y="{FOOT + 60}">UTC</text>']
     first_ms = -(-plane.from_ms // step_ms) * step_ms
     for at_ms in range(first_ms, plane.until_ms + 1, step_ms):
         x, _ = plane.place(at_ms, 0)
@@ -123,7 +122,7 @@ def last_dot(places: Sequence[Place | None], name: str = "") -> str:
 
 
 def line(places: Iterable[Place | None]) -> str:
-    """Return path data through the places; None interrupts it, and a place alone is a dot."""
+    """Return path data through the places; None interrupts it, and a place alone is a dash."""
     return "".join(_piece([place for place in group if place]) for is_there, group in groupby(places, bool) if is_there)
 
 
@@ -136,7 +135,7 @@ def with_unit(value: float, unit: str) -> str:
 def _piece(places: Sequence[Place]) -> str:
     """Return path data through places; what lies on one level with both its neighbours adds nothing."""
     if len(places) == 1:
-        return f"M{places[0][0]} {places[0][1]}h0"
+        return f"M{places[0][0] - 1} {places[0][1]}h2"
     inner = [
         place
         for (before, place), (_, after) in zip(pairwise(places), pairwise(places[1:]), strict=False)

@@ -86,7 +86,7 @@ def chart(
     lines = points if isinstance(points, Mapping) else {"": points}
     first_ms, last_ms = span_ms or _span(lines)
     shown = {name: [one for one in each if first_ms <= one[0] <= last_ms] for name, each in lines.items()}
-    told = {name: f"{name} {_extremes(each, unit)}".strip() for name, each in shown.items()}
+    told = {name: f"{name}: {_extremes(each, unit)}".removeprefix(": ") for name, each in shown.items()}
     known = [value for each in shown.values() for _, value in each if value is not None]
     plane = Plane(first_ms, last_ms, max([*known, limit or 0.0]))
     drawn = [axes.levels(plane, unit), axes.times(plane)]
