@@ -54,10 +54,14 @@ def link(values: Mapping[str, str], *, of: str, last: str) -> tuple[str, str]:
 
     A query alone keeps the path by which the caller came, through any proxy (RFC 3986 section 5.3).
     """
-    place = msgspec.json.encode(_Place(of, _filters(values), last))
-    cursor = urlsafe_b64encode(place).decode().rstrip("=")
     asked = {name: value for name, value in values.items() if name not in ("cursor", "before")}
-    return "Link", f'<?{urlencode({**asked, "cursor": cursor})}>; rel="next"'
+    return "Link", f'<?{urlencode({**asked, "cursor": cursor_after(values, of=of, last=last)})}>; rel="next"'
+
+
+def cursor_after(values: Mapping[str, str], *, of: str, last: str) -> str:
+    """Return the cursor of the page after the row `last`, under the same filters."""
+    place = msgspec.json.encode(_Place(of, _filters(values), last))
+    return urlsafe_b64encode(place).decode().rstrip("=")
 
 
 def _filters(values: Mapping[str, str]) -> dict[str, str]:

@@ -27,6 +27,7 @@ class ProblemReason(StrEnum):
     UNKNOWN_ROUTE = "UnknownRoute"
     UNKNOWN_INSTANCE = "UnknownInstance"
     UNKNOWN_INCIDENT = "UnknownIncident"
+    UNKNOWN_ATTEMPT = "UnknownAttempt"
     NO_PICTURE = "NoPicture"
     METHOD_NOT_ALLOWED = "MethodNotAllowed"
     BAD_QUERY = "BadQuery"

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from api import asked, badges, incidents, prose, query, wording
+from api import asked, badges, detail, incidents, prose, query, wording
 from api.answer import Answer, json_answer
 from api.call import Call, Route
 from api.fleet import Standing
@@ -141,6 +141,9 @@ ROUTES = (
     Route("/static/page.js", _file("static/page.js", "text/javascript; charset=utf-8"), needs_store=False),
     Route("/static/wall.js", _file("static/wall.js", "text/javascript; charset=utf-8"), needs_store=False),
     Route("/static/icon.svg", _file("static/icon.svg", "image/svg+xml"), needs_store=False),
+    Route("/static/detail.css", _file("static/detail.css", "text/css; charset=utf-8"), needs_store=False),
+    Route("/static/recover.js", _file("static/recover.js", "text/javascript; charset=utf-8"), needs_store=False),
+    *(Route(path, page, is_cached=False, needs_store=False, variants=("text/html",)) for path, page in detail.PAGES),
     Route("/api/instances", _fleet(lambda call: instances.instances(call.fleet))),
     Route("/api/instances/live", _fleet(lambda call: discovery.live(call.fleet, call.snapshot))),
     Route("/api/instances/provisioned", _fleet(lambda call: instances.provisioned(call.fleet))),
@@ -160,6 +163,9 @@ ROUTES = (
     Route("/api/incidents", incidents.incidents, is_cached=False),
     Route("/api/incidents/{id}", incidents.incident, is_cached=False),
     Route("/api/incidents/{id}/evidence", incidents.evidence, is_cached=False),
+    Route("/api/attempts/{id}/evidence", detail.evidence, is_cached=False),
+    Route("/api/attempts/{id}/before.png", detail.picture_before, is_cached=False),
+    Route("/api/attempts/{id}/after.png", detail.picture_after, is_cached=False),
     Route("/api/runs", runs, is_cached=False),
     Route("/api/reasons", _fleet(lambda _: wording.reasons()), needs_store=False),
     Route("/metrics", _metrics, is_cached=False, needs_store=False, variants=("application/openmetrics-text",)),

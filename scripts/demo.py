@@ -195,7 +195,7 @@ def _guide(demo: Demo | None) -> str:
     url, folders = f"http://127.0.0.1:{demo.port}", [folder_of(Path(demo.directory), name) for name in demo.ids]
     records = [record for folder in folders if (record := folder.read())]
     where = "" if Path(demo.directory) == _default_directory() else f" --dir {demo.directory}"
-    lines = [f"demo: {len(records)} instances at {url}/", f"  curl -s {url}/api/quality/deep-health"]
+    lines = [f"demo: {len(records)} instances at {url}/{_key()}", f"  curl -s {url}/api/quality/deep-health"]
     lines += [f"  {record.id}: {record.health_url}/health, VNC {record.vnc_address}" for record in records]
     lines.append(
         "Try a fault (all causes are real); each heals by itself within 2 minutes, unless three at once stop every act:"
@@ -216,6 +216,14 @@ def _guide(demo: Demo | None) -> str:
     ]
     lines.append(f"All faults: {PROGRAM} fault --help")
     return "\n".join(lines)
+
+
+def _key() -> str:
+    """Return what makes the page's link one that may ask for recoveries, empty before the API has its token."""
+    try:
+        return f"#token={TOKEN.read_text().strip()}"
+    except OSError:
+        return ""
 
 
 def _shown(path: Path) -> str:
@@ -319,7 +327,7 @@ def _write(path: Path, content: bytes) -> None:
 @contextmanager
 def _hold() -> Iterator[None]:
     """Be the only demo of this checkout until the block ends."""
-    STATE.mkdir(exist_ok=True)
+    STATE.mkdir(mode=0o700, exist_ok=True)  # the log has the link with the token
     with (STATE / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

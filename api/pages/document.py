@@ -25,16 +25,27 @@ _SIGNS = {
 }
 
 
-def document(fleet: Fleet, *, title: str, top: str, body: str, up: str = "", scripts: tuple[str, ...] = ()) -> str:
+def document(  # noqa: PLR0913 - one for each part
+    fleet: Fleet,
+    *,
+    title: str,
+    top: str,
+    body: str,
+    up: str = "",
+    scripts: tuple[str, ...] = (),
+    styles: tuple[str, ...] = (),
+) -> str:
     """Return the whole document.
 
     title: as a browser's tab shows it. top: HTML of the first line, the h1 in it. body: HTML of the main part.
-    up: the way to `/` from this page, such as `../`. scripts: names of files in static/, beside the one that all have.
+    up: the way to `/` from this page, such as `../`. scripts, styles: names of files in static/, beside the one that
+    all have.
     """
     return _DOCUMENT.format(
         title=escape(title),
         up=up,
         scripts="".join(f'\n<script src="{up}static/{name}" defer></script>' for name in scripts),
+        styles="".join(f'\n<link rel="stylesheet" href="{up}static/{name}">' for name in styles),
         top=top,
         clock=_clock(fleet),
         banners="".join(_banner(level, text) for level, text in _warnings(fleet)),
@@ -115,7 +126,7 @@ _DOCUMENT = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title} · loco-health</title>
-<link rel="stylesheet" href="{up}static/page.css">
+<link rel="stylesheet" href="{up}static/page.css">{styles}
 <link rel="icon" href="{up}static/icon.svg">
 <noscript><meta http-equiv="refresh" content="30"></noscript>
 <script src="{up}static/page.js" defer></script>{scripts}

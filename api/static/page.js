@@ -171,6 +171,24 @@ async function follow() {
   setTimeout(follow, REFRESH_MS);
 }
 
+// The link that a local API's start prints carries its token behind the #, which no browser sends anywhere. It is kept
+// for this tab, so that it serves an instance's page too, and leaves the address bar.
+function takeToken() {
+  const match = /^#token=([\w-]+)$/.exec(location.hash);
+  if (!match) return;
+  sessionStorage.setItem("token", match[1]);
+  history.replaceState(history.state, "", location.pathname + location.search);
+}
+
+function keptToken() {
+  return sessionStorage.getItem("token") || "";
+}
+
+function dropToken() {
+  sessionStorage.removeItem("token");
+}
+
+takeToken();
 document.documentElement.classList.add("has-script");
 tick();
 setInterval(tick, 1000);

@@ -30,10 +30,13 @@ def sentence(reason: Reason) -> str:
 
 def fact(evidence: Evidence) -> str:
     """Return `frame rate 0.4/s (limit 1/s)`."""
-    told = f"{evidence.fact} {_value(evidence.value)}{_unit(evidence.unit)}"
-    if evidence.limit is None:
-        return told
-    return f"{told} (limit {_value(evidence.limit)}{_unit(evidence.unit)})"
+    told = f"{evidence.fact} {measure(evidence.value, evidence.unit)}"
+    return told if evidence.limit is None else f"{told} (limit {measure(evidence.limit, evidence.unit)})"
+
+
+def measure(value: Scalar, unit: str) -> str:
+    """Return a value with its unit, such as `0.4/s` or `58 s`."""
+    return f"{_value(value)}{_unit(unit)}"
 
 
 def _value(value: Scalar) -> str:

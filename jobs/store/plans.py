@@ -44,6 +44,19 @@ def due_plans(connection: sqlite3.Connection) -> list[Plan]:
     return sorted(_read(connection, "WHERE is_due"), key=lambda plan: (plan.decided_at_ms, plan.key))
 
 
+def told_plans(connection: sqlite3.Connection, incident: str) -> list[Plan]:
+    """Return what was told outside of an incident's plans, oldest first: acts that came due, and holds that last.
+
+    Each is told once, however often it comes back, and kept as long as `outbox` is.
+    """
+    kinds = (outbox.Kind.RECOVERY_PLANNED.value, outbox.Kind.RECOVERY_SUPPRESSED.value)
+    rows = connection.execute(
+        "SELECT message FROM outbox WHERE kind IN (?, ?) AND subject > ?3 || '/' AND subject < ?3 || '0' ORDER BY id",
+        (*kinds, incident),
+    )
+    return [plan for (text,) in rows if (plan := outbox.decoded(text).plan)]
+
+
 def _read(connection: sqlite3.Connection, where: str) -> list[Plan]:
     rows = connection.execute(f"SELECT plan FROM plans {where} ORDER BY key")
     return [_plan.decode(text) for (text,) in rows]

@@ -164,15 +164,17 @@ def incidents(
     *,
     key: InstanceKey | None = None,
     only_open: bool = False,
+    only_closed: bool = False,
     limit: int = 100,
     before: str | None = None,
 ) -> list[Incident]:
     """Return incidents, the newest first; `before` is the id of the last one that the reader has seen."""
     rows = connection.execute(
-        "SELECT incident FROM incidents WHERE (:key IS NULL OR key = :key) AND (:all OR closed_at_ms IS NULL)"
+        "SELECT incident FROM incidents WHERE (:key IS NULL OR key = :key)"
+        " AND NOT (:only_open AND closed_at_ms IS NOT NULL) AND NOT (:only_closed AND closed_at_ms IS NULL)"
         " AND (:before IS NULL OR (opened_at_ms, id) < (SELECT opened_at_ms, id FROM incidents WHERE id = :before))"
         " ORDER BY opened_at_ms DESC, id DESC LIMIT :limit",
-        {"key": key, "all": not only_open, "before": before, "limit": limit},
+        {"key": key, "only_open": only_open, "only_closed": only_closed, "before": before, "limit": limit},
     )
     return [_incident.decode(text) for (text,) in rows]
 

@@ -1,0 +1,215 @@
+"""The routes of pages about one thing, and of what they show beside text: an instance, an incident, an attempt."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from html import escape
+
+from api import paging, query
+from api.answer import Answer, json_answer
+from api.call import Call
+from api.pages import incident as incident_page
+from api.pages import incidents as incidents_page
+from api.pages import instance as instance_page
+from api.pages.document import document
+from api.pages.past import Past, Span
+from api.problem import Problem, ProblemReason, echo, not_found
+from api.story import story
+from api.views.evidence import Bundle, Screen, bundle, kept
+from jobs.health.causes import is_common
+from jobs.health.incident import Incident
+from jobs.health.model import InstanceKey
+from jobs.health.recovery import Attempt, Plan
+from jobs.health.rollup import Rollup
+from jobs.store import ledger, plans, reader
+from jobs.store.reader import Change
+
+HTML = "text/html; charset=utf-8"
+
+# chosen: what a screen or two show; the API pages through all of them.
+CHANGES = 20
+INCIDENTS = 50
+
+# chosen: an incident that flaps all day has more changes than anybody reads; the newest ones tell how it stands.
+CHANGES_OF_INCIDENT = 200
+
+# chosen: a bundle has 2 MiB at most, and 256 MiB are all that the pod has; older attempts have pages of their own.
+BUNDLES_IN_PLACE = 6
+
+
+_LIST = "incidents of a page"
+
+
+def for_people(page: Callable[[Call], str], *, up: str = "") -> Callable[[Call], Answer]:
+    """Return a route's function: the page, and to a browser a page about the problem too, whatever it is."""
+
+    def answer(call: Call) -> Answer:
+        try:
+            return Answer(page(call).encode(), HTML)
+        except Problem as problem:
+            if not call.variant:
+                raise
+            return Answer(_trouble(call, problem, up).encode(), HTML, problem.status, headers=problem.headers)
+
+    return answer
+
+
+def instance(call: Call) -> str:
+    """Return the page of one instance; `span` says how far back its charts go. Raises: Problem."""
+    _ = call.snapshot
+    standing = call.standing
+    values = query.read_query(call.query, ("span",))
+    span = Span(query.word(values, "span", allowed=tuple(Span)))
+    key, until_ms = standing.instance.key, call.fleet.observed_at_ms or 0
+
+    def question(connection: sqlite3.Connection) -> tuple[list[Rollup], list[Change]]:
+        rows = reader.hours if span is Span.MONTH else reader.minutes
+        rollups = rows(connection, key, since_ms=until_ms - span.ms)
+        return rollups, reader.changes(connection, key, since_ms=0, limit=CHANGES)
+
+    try:
+        rollups, changes = call.ask(question)
+    except Problem:  # what the snapshot knows is shown all the same; the banner says why this isn't
+        told = instance_page.Told(None, (), None, call.way)
+    else:
+        told = instance_page.Told(Past(span, until_ms, rollups), changes, call.trends().get(key), call.way)
+    return instance_page.render(call.fleet, standing, told)
+
+
+def incidents(call: Call) -> str:
+    """Return the list of incidents. Raises: Problem."""
+    values = {
+        name: value for name, value in query.read_query(call.query, ("state", "instance", "cursor")).items() if value
+    }
+    state = query.word(values, "state", allowed=("all", "open", "closed"))
+    before = paging.last_seen(values, of=_LIST)
+    key = _key_of(call, values["instance"]) if "instance" in values else None
+
+    def question(connection: sqlite3.Connection) -> tuple[list[Incident], list[Incident]] | None:
+        if before is not None and reader.incident(connection, before) is None:
+            return None
+        opened = reader.incidents(connection, key=key, only_open=True, limit=query.MAX_ROWS) if before is None else []
+        closed = reader.incidents(connection, key=key, only_closed=True, limit=INCIDENTS + 1, before=before)
+        return opened, closed
+
+    found = call.ask(question)
+    if found is None:
+        raise paging.gone(values)
+    opened, closed = found
+    page = closed[:INCIDENTS]
+    older = None
+    if len(closed) > INCIDENTS and state != "open":
+        older = paging.cursor_after({**values, "state": state}, of=_LIST, last=page[-1].id)
+    listed = incidents_page.Listed(
+        state, values.get("instance", ""), opened if before is None else None, page, older, _names(call)
+    )
+    return incidents_page.render(call.fleet, listed)
+
+
+def incident(call: Call) -> str:
+    """Return the story of one incident. Raises: Problem."""
+
+    def question(connection: sqlite3.Connection) -> tuple[Incident, list[Change], list[Attempt], list[Plan]] | None:
+        one = reader.incident(connection, call.id)
+        if one is None:
+            return None
+        changes = reader.changes(connection, one.key, since_ms=one.opened_at_ms, limit=CHANGES_OF_INCIDENT)
+        return one, changes, ledger.of_incident(connection, one.id), plans.told_plans(connection, one.id)
+
+    found = call.ask(question)
+    if found is None:
+        raise not_found(ProblemReason.UNKNOWN_INCIDENT, f"no incident has the id {echo(call.id)}")
+    one, changes, attempts, told = found
+    recovery = call.snapshot.recovery
+    return incident_page.render(
+        call.fleet,
+        incident_page.Told(
+            incident=one,
+            events=story(one, changes=changes, attempts=attempts, plans=told),
+            attempts=attempts,
+            plan=None if recovery is None or is_common(one.key) else recovery.of(one.key).plan,
+            names=_names(call),
+            kept=_bundles(call, attempts),
+        ),
+    )
+
+
+def attempt(call: Call) -> str:
+    """Return the page of one attempt. Raises: Problem."""
+    one = _attempt(call)
+    return incident_page.render_attempt(call.fleet, one, kept(one, call.follower.path), _names(call))
+
+
+def evidence(call: Call) -> Answer:
+    """Answer with the bundle of one attempt. Raises: Problem."""
+    return json_answer(bundle(_attempt(call), call.follower.path))
+
+
+def picture_before(call: Call) -> Answer:
+    """Answer with the screen right before an act. Raises: Problem."""
+    return _picture(call, lambda bundle: bundle.before)
+
+
+def picture_after(call: Call) -> Answer:
+    """Answer with the screen after an act. Raises: Problem."""
+    return _picture(call, lambda bundle: bundle.after.screen if bundle.after else None)
+
+
+def _picture(call: Call, choose: Callable[[Bundle], Screen | None]) -> Answer:
+    one = _attempt(call)
+    found = kept(one, call.follower.path)
+    if isinstance(found, str):
+        raise not_found(ProblemReason.NO_PICTURE, f"attempt {one.id} has no picture: {found}")
+    screen = choose(found)
+    if screen is None or screen.picture is None:
+        why = screen.error if screen and screen.error else "none was kept"
+        raise not_found(ProblemReason.NO_PICTURE, f"attempt {one.id} has no such picture: {why}")
+    return Answer(screen.picture, "image/png")
+
+
+def _attempt(call: Call) -> Attempt:
+    """Return the attempt that the path names. Raises: Problem (404)."""
+    # 18 digits are what an id of SQLite can have.
+    is_number = call.id.isascii() and call.id.isdigit() and len(call.id) <= 18
+    found = call.ask(lambda connection: ledger.find(connection, int(call.id))) if is_number else None
+    if found is None:
+        raise not_found(ProblemReason.UNKNOWN_ATTEMPT, f"no attempt has the number {echo(call.id)}")
+    return found
+
+
+def _bundles(call: Call, attempts: list[Attempt]) -> dict[int, Bundle | str]:
+    """Return the newest attempts' evidence, or why there is none."""
+    newest = [one for one in attempts if one.has_evidence][-BUNDLES_IN_PLACE:]
+    return {one.id: kept(one, call.follower.path) for one in newest}
+
+
+def _key_of(call: Call, public_id: str) -> InstanceKey:
+    found = call.snapshot.instances.get(public_id)
+    if found is None:
+        raise not_found(ProblemReason.UNKNOWN_INSTANCE, f"no instance is called {echo(public_id)}")
+    return found.key
+
+
+def _names(call: Call) -> Mapping[InstanceKey, str]:
+    return {one.key: public_id for public_id, one in call.snapshot.instances.items()}
+
+
+def _trouble(call: Call, problem: Problem, up: str) -> str:
+    """Return a page that says what is wrong."""
+    return document(
+        call.fleet,
+        title=problem.status.phrase,
+        top=f'<h1 class="headline">{problem.status.phrase}</h1>',
+        body=f'<div class="detail"><section class="panel"><p>{escape(problem.detail)}.</p></section></div>',
+        up=up,
+        styles=("detail.css",),
+    )
+
+
+PAGES = (
+    ("/instances/{id}", for_people(instance, up="../")),
+    ("/incidents", for_people(incidents)),
+    ("/incidents/{id}", for_people(incident, up="../")),
+    ("/attempts/{id}", for_people(attempt, up="../")),
+)

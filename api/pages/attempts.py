@@ -1,0 +1,51 @@
+"""Attempts of recovery: rows of a table, and what each moment of one says. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from api.pages.times import lasted, when
+from jobs.health.recovery import Attempt, Origin
+
+_WANTED_BY = {
+    Origin.POLICY: "the policy",
+    Origin.REQUEST: "a person",
+    Origin.ADOPTED: "an earlier store",
+}
+
+
+def attempts_table(attempts: Iterable[Attempt], *, up: str) -> str:
+    """Return a table of attempts, as they are given. up: the way to `/`."""
+    rows = "".join(_row(one, up) for one in attempts)
+    if not rows:
+        return '<p class="unmeasured">none</p>'
+    return (
+        '<div class="wide" tabindex="0" role="region" aria-label="Attempts"><table>'
+        '<tr><th scope="col">attempt</th><th scope="col">act</th><th scope="col">for</th><th scope="col">began</th>'
+        '<th scope="col">took</th><th scope="col">came to</th><th scope="col">wanted by</th></tr>'
+        f"{rows}</table></div>"
+    )
+
+
+def wanted_by(one: Attempt) -> str:
+    """Return who wanted it, as HTML; a name is a label that the Job carries, no proof."""
+    who = escape(one.requested_by) if one.requested_by else _WANTED_BY[one.origin]
+    return f"{who}, who didn't want to wait" if one.is_forced else who
+
+
+def outcome(one: Attempt) -> str:
+    """Return what it came to, or how it stands, as HTML."""
+    if one.outcome is None:
+        return f"<b>{one.state}</b>"
+    return f"<b>{one.outcome}</b>{f': {escape(one.detail)}' if one.detail else ''}"
+
+
+def _row(one: Attempt, up: str) -> str:
+    took = "" if one.ended_at_ms is None else lasted(one.ended_at_ms - one.booked_at_ms)
+    codes = " ".join(f"<code>{escape(code)}</code>" for code in one.codes)
+    return (
+        f'<tr data-id="attempt-{one.id}"><td><a href="{up}attempts/{one.id}">{one.id}</a></td><td>{one.action}</td>'
+        f"<td>{codes or 'nothing named'}</td><td>{when(one.booked_at_ms)}</td><td>{took}</td><td>{outcome(one)}</td>"
+        f"<td>{wanted_by(one)}</td></tr>"
+    )

@@ -1,0 +1,133 @@
+"""A report as tables: every block, every field with its unit, what can't be measured with the reason. Pure.
+
+Labels and units come from the fields' own names, so that a field that is new to the report is here without a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+import msgspec
+
+from agent.report import Block, HealthReport
+
+TITLES = {
+    "agent": "Agent",
+    "qemu": "QEMU",
+    "video": "Video",
+    "screen": "Screen",
+    "audio": "Audio",
+    "sessions": "People connected",
+    "clients": "Browsers that stream",
+    "performance": "Load",
+    "network": "Network",
+    "actions": "Acts that the agent would do",
+}
+
+# What a name ends with says its unit.
+_SUFFIXES = {"_per_second": "/s", "_seconds": " s", "_cores": " cores", "_bytes": " MiB", "_ratio": " %"}
+
+# Names of the seed and of others that don't say it; agent.report does.
+_UNITS = {
+    "estimated_frame_rate": " frames/s",
+    "estimated_level": " of 1",
+    "level": " of 1",
+    "volume": " of 1",
+    "cpu_usage": " %",
+    "memory_usage": " %",
+    "qemu_cpu": " % of a core",
+    "qemu_memory": " %",
+    "packetLoss": " %",
+    "jitter": " s",
+    "latency": " s",
+    "framerate": " frames/s",
+    "width": " px",
+    "height": " px",
+}
+_FACTORS = {" MiB": 1 / 1024**2}
+_RATIOS = ("packetLoss",)
+
+_NO_VALUE = '<span class="unmeasured">no value</span>'
+
+
+def blocks(report: HealthReport) -> str:
+    """Return a table for each block of the report."""
+    return "".join(_block(name, getattr(report, name)) for name in TITLES)
+
+
+def field(name: str, value: object) -> tuple[str, str]:
+    """Return a field's label and its value with the unit, as HTML."""
+    label = next((name.removesuffix(suffix) for suffix in _SUFFIXES if name.endswith(suffix)), name).replace("_", " ")
+    unit = _UNITS.get(name) or next((unit for suffix, unit in _SUFFIXES.items() if name.endswith(suffix)), "")
+    if value is None:
+        return escape(label), _NO_VALUE
+    if isinstance(value, bool):
+        return escape(label), "yes" if value else "no"
+    if isinstance(value, int | float):
+        is_ratio = name.endswith("_ratio") or name in _RATIOS
+        return escape(label), f"{_number(value * (100 if is_ratio else _FACTORS.get(unit, 1)))}{unit}"
+    return escape(label), escape(str(value))
+
+
+def table(rows: Iterable[tuple[str, str]]) -> str:
+    """Return rows of (label, value), both HTML."""
+    shown = "".join(f'<tr><th scope="row">{label}</th><td>{value}</td></tr>' for label, value in rows)
+    return f"<table>{shown}</table>"
+
+
+def list_table(entries: list[msgspec.Struct], caption: str) -> str:
+    """Return a table of one row an entry and one column a field."""
+    names = entries[0].__struct_fields__
+    head = "".join(f'<th scope="col">{field(name, 0)[0]}</th>' for name in names)
+    rows = "".join(
+        f"<tr>{''.join(f'<td>{field(name, getattr(entry, name))[1]}</td>' for name in names)}</tr>" for entry in entries
+    )
+    # A wide table scrolls by itself, by keyboard too, so that the page never does sideways.
+    return (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}">'
+        f"<table><caption>{escape(caption)}</caption><tr>{head}</tr>{rows}</table></div>"
+    )
+
+
+def _block(name: str, block: msgspec.Struct | None) -> str:
+    """Return one block; of one that the report lacks, that it does."""
+    title = TITLES[name]
+    if block is None:
+        body = '<p class="unmeasured">The report has no such block.</p>'
+    else:
+        body = _why(block) + _scalars(block) + _lists(block)
+    return f'<section class="block" id="{name}"><h3>{title}</h3>{body}</section>'
+
+
+def _why(block: msgspec.Struct) -> str:
+    """Return why values are missing."""
+    error = block.error if isinstance(block, Block) else None
+    return f'<p class="why-not">Not measured: {escape(error)}</p>' if error else ""
+
+
+def _scalars(block: msgspec.Struct) -> str:
+    names = [name for name in block.__struct_fields__ if name != "error"]
+    values = {name: getattr(block, name) for name in names}
+    rows = [field(name, value) for name, value in values.items() if not isinstance(value, list | dict)]
+    for name, value in values.items():
+        if isinstance(value, dict):
+            rows += [(escape(f"{name} {one}"), escape(str(why))) for one, why in value.items()]
+        elif isinstance(value, list) and all(isinstance(one, str) for one in value):
+            rows.append((escape(name), escape(", ".join(value)) or "none"))
+    return table(rows)
+
+
+def _lists(block: msgspec.Struct) -> str:
+    """Return a table for each list of entries that isn't empty."""
+    values = {name: getattr(block, name) for name in block.__struct_fields__}
+    return "".join(
+        list_table(value, name)
+        for name, value in values.items()
+        if isinstance(value, list) and value and isinstance(value[0], msgspec.Struct)
+    )
+
+
+def _number(value: float) -> str:
+    """Return a number as people read it: whole where it is, else four digits."""
+    return str(value) if isinstance(value, int) else f"{value:.4g}" if abs(value) < 10_000 else f"{value:.0f}"

@@ -1,0 +1,237 @@
+"""One incident as a story in time order, and one attempt by itself. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from urllib.parse import quote
+
+from api.fleet import Fleet
+from api.pages.attempts import attempts_table, outcome, wanted_by
+from api.pages.blocks import table
+from api.pages.document import document, moment, sign
+from api.pages.evidence import evidence
+from api.pages.instance import word
+from api.pages.times import lasted, when
+from api.pages.why import reasons_table
+from api.story import Event, Step
+from api.views.evidence import Bundle
+from jobs.health.causes import is_common
+from jobs.health.holds import HOLDS
+from jobs.health.incident import Incident
+from jobs.health.model import InstanceKey, Verdict
+from jobs.health.recovery import Attempt, AttemptOutcome, Plan
+
+UP = "../"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An incident with all that happened in it.
+
+    names: public id of each instance that is in the inventory. plan: of now, None where none is.
+    kept: by attempt, its bundle or why there is none; of attempts that aren't here, only their own page tells.
+    """
+
+    incident: Incident
+    events: Sequence[Event]
+    attempts: Sequence[Attempt]
+    plan: Plan | None
+    names: Mapping[InstanceKey, str]
+    kept: Mapping[int, Bundle | str]
+
+
+def render(fleet: Fleet, told: Told) -> str:
+    """Return the whole document of an incident."""
+    one = told.incident
+    is_open = one.closed_at_ms is None
+    state = "open" if is_open else "closed"
+    verdict = one.verdict if is_open else Verdict.HEALTHY
+    since = (
+        moment(one.opened_at_ms, "for ") if is_open else f"after {lasted((one.closed_at_ms or 0) - one.opened_at_ms)}"
+    )
+    return document(
+        fleet,
+        title=f"incident {one.id} {state}",
+        top=f'<h1 class="headline">Incident {escape(one.id)}</h1>'
+        f'<p class="verdict {verdict}">{sign(verdict)} <b>{state}</b> {since}</p>',
+        body=f'<div class="detail">{_facts(told)}{_members(told)}{_story(told)}</div>',
+        up=UP,
+        styles=("detail.css",),
+    )
+
+
+def render_attempt(fleet: Fleet, one: Attempt, kept: Bundle | str, names: Mapping[InstanceKey, str]) -> str:
+    """Return the whole document of one attempt."""
+    incident = (
+        f'<a href="{UP}incidents/{quote(one.incident, safe="")}">{escape(one.incident)}</a>' if one.incident else ""
+    )
+    rows = [
+        ("instance", _instance(one.key, names)),
+        ("incident", incident or "none was open"),
+        ("wanted by", wanted_by(one)),
+        ("Job", escape(one.job) if one.job else "not known to exist"),
+        ("outcome", outcome(one)),
+    ]
+    if one.session_seconds_lost is not None:
+        rows.append(("people's time that it cost", f"{one.session_seconds_lost:g} s"))
+    moments = (("booked", one.booked_at_ms), ("act begun", one.acted_at_ms), ("ended", one.ended_at_ms))
+    rows += [
+        (name, "not yet" if at_ms is None and one.outcome is None else "never" if at_ms is None else when(at_ms))
+        for name, at_ms in moments
+    ]
+    return document(
+        fleet,
+        title=f"attempt {one.id} {one.outcome or one.state}",
+        top=f'<h1 class="headline">Attempt {one.id}: {one.action}</h1>',
+        body=f'<div class="detail"><section class="panel"><h2>What it was</h2>{table(rows)}</section>'
+        f'<section class="panel"><h2>Evidence</h2>{evidence(one, kept, up=UP)}</section></div>',
+        up=UP,
+        styles=("detail.css",),
+    )
+
+
+def _facts(told: Told) -> str:
+    one = told.incident
+    codes = " ".join(f"<code>{escape(code)}</code>" for code in one.codes)
+    rows = [
+        ("cause" if is_common(one.key) else "instance", _instance(one.key, told.names)),
+        ("opened", when(one.opened_at_ms)),
+        ("closed", "still open" if one.closed_at_ms is None else when(one.closed_at_ms)),
+        ("lasted", "" if one.closed_at_ms is None else lasted(one.closed_at_ms - one.opened_at_ms)),
+        ("worst verdict", word(one.verdict)),
+        ("class", one.failure_class),
+        ("reasons met", codes),
+    ]
+    attempts = f"<h3>Attempts</h3>{attempts_table(told.attempts, up=UP)}" if told.attempts else ""
+    return f'<section class="panel"><h2>In short</h2>{table([row for row in rows if row[1]])}{attempts}</section>'
+
+
+def _members(told: Told) -> str:
+    """Return the instances that this incident explains."""
+    if not told.incident.members:
+        return ""
+    members = "".join(f"<li>{_instance(key, told.names)}</li>" for key in told.incident.members)
+    return (
+        f'<section class="panel"><h2>Members</h2><p>They fell ill together; each has an incident of its own, '
+        f'and nothing is done about any of them alone.</p><ul class="members">{members}</ul></section>'
+    )
+
+
+def _instance(key: InstanceKey, names: Mapping[InstanceKey, str]) -> str:
+    name = names.get(key)
+    if name is None:
+        return escape(key)
+    return f'<a href="{UP}instances/{quote(name, safe="")}">{escape(name)}</a>'
+
+
+def _story(told: Told) -> str:
+    events, before_ms = [], told.incident.opened_at_ms
+    for one in told.events:
+        events.append(_event(one, told, since_ms=one.at_ms - before_ms))
+        before_ms = one.at_ms
+    return f'<section class="panel"><h2>The story</h2><ol class="story">{"".join(events)}{_now(told)}</ol></section>'
+
+
+def _event(one: Event, told: Told, *, since_ms: int) -> str:
+    title, body = _TELL[one.step](one, told)
+    after = f'<span class="after">{lasted(since_ms)} later</span>' if since_ms > 0 else ""
+    name = f"{one.step.name.lower()}-{one.attempt.id if one.attempt else one.at_ms}"
+    return (
+        f'<li class="step {_colour(one)}" data-id="{name}"><p class="at">{when(one.at_ms)} {after}</p>'
+        f"<h3>{title}</h3>{body}</li>"
+    )
+
+
+def _colour(one: Event) -> str:
+    """Return the verdict whose colour a step bears, empty for none."""
+    if one.step is Step.ENDED and one.attempt:
+        return Verdict.HEALTHY if one.attempt.outcome is AttemptOutcome.HEALED else Verdict.DEGRADED
+    return one.verdict or ""
+
+
+def _opened(one: Event, _: Told) -> tuple[str, str]:
+    return "Opened", f"<p>The first of the bad ticks that opened it.</p>{reasons_table(one.reasons)}"
+
+
+def _changed(one: Event, _: Told) -> tuple[str, str]:
+    verdict = one.verdict or Verdict.UNKNOWN
+    return f"Judged {word(verdict)}", reasons_table(one.reasons) or "<p>No reason holds.</p>"
+
+
+def _planned(one: Event, _: Told) -> tuple[str, str]:
+    plan = one.plan
+    return "Planned", f"<p>{escape(plan.detail)}.</p>" if plan else ""
+
+
+def _held(one: Event, _: Told) -> tuple[str, str]:
+    return "Held back", _hold(one.plan) if one.plan else ""
+
+
+def _hold(plan: Plan) -> str:
+    means = f" {escape(HOLDS[plan.hold].means)} It ends {escape(HOLDS[plan.hold].ends)}." if plan.hold else ""
+    return f"<p><code>{plan.hold or ''}</code> {escape(plan.detail)}.{means}</p>"
+
+
+def _booked(one: Event, _: Told) -> tuple[str, str]:
+    attempt = one.attempt
+    if attempt is None:
+        return "", ""
+    job = f"Job <code>{escape(attempt.job)}</code>" if attempt.job else "No Job is known of it"
+    codes = f" for {escape(', '.join(attempt.codes))}" if attempt.codes else ""
+    return (
+        f'<a href="{UP}attempts/{attempt.id}">Attempt {attempt.id}</a>: {attempt.action}',
+        f"<p>Booked in the ledger{codes}, wanted by {wanted_by(attempt)}. {job}.</p>",
+    )
+
+
+def _acted(one: Event, told: Told) -> tuple[str, str]:
+    attempt = one.attempt
+    if attempt is None:
+        return "", ""
+    return f"The act: {attempt.action}", "" if attempt.outcome else _proof(attempt, told)
+
+
+def _ended(one: Event, told: Told) -> tuple[str, str]:
+    attempt = one.attempt
+    if attempt is None:
+        return "", ""
+    lost = attempt.session_seconds_lost
+    cost = f"<p>It cost people {lost:g} s of their sessions.</p>" if lost else ""
+    detail = f"<p>{escape(attempt.detail)}.</p>" if attempt.detail else ""
+    return f"The proof: {attempt.outcome}", f"{detail}{cost}{_proof(attempt, told)}"
+
+
+def _proof(attempt: Attempt, told: Told) -> str:
+    kept = told.kept.get(attempt.id)
+    if kept is None:
+        return f'<p><a href="{UP}attempts/{attempt.id}">Its evidence</a></p>' if attempt.has_evidence else ""
+    return evidence(attempt, kept, up=UP)
+
+
+def _closed(one: Event, _: Told) -> tuple[str, str]:
+    return "Closed", f"<p>Judged {word(one.verdict or Verdict.HEALTHY)} for as many ticks as it takes.</p>"
+
+
+_TELL = {
+    Step.OPENED: _opened,
+    Step.CHANGED: _changed,
+    Step.PLANNED: _planned,
+    Step.HELD: _held,
+    Step.BOOKED: _booked,
+    Step.ACTED: _acted,
+    Step.ENDED: _ended,
+    Step.CLOSED: _closed,
+}
+
+
+def _now(told: Told) -> str:
+    """Return what is next, while the incident is open."""
+    plan = told.plan
+    if told.incident.closed_at_ms is not None or plan is None:
+        return ""
+    title = f"Next: {plan.action}" if plan.action else "Next: nothing"
+    body = _hold(plan) if plan.hold else f"<p>{escape(plan.detail)}.</p>"
+    until = f"<p>No earlier than {when(plan.until_ms)}.</p>" if plan.until_ms is not None and plan.hold else ""
+    return f'<li class="step next" data-id="next"><h3>{title}</h3>{body}{until}</li>'

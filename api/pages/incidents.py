@@ -1,0 +1,103 @@
+"""The list of incidents: open ones first, then closed ones, page by page. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from urllib.parse import quote, urlencode
+
+from api.fleet import Fleet
+from api.pages.document import document
+from api.pages.instance import word
+from api.pages.times import lasted, when
+from jobs.health.incident import Incident
+from jobs.health.model import InstanceKey
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One page of the list.
+
+    state: `all`, `open` or `closed`; instance: public id that is filtered by, empty for all. opened: None but on the
+    first page. older: cursor of the next page, None on the last one.
+    """
+
+    state: str
+    instance: str
+    opened: Sequence[Incident] | None
+    closed: Sequence[Incident]
+    older: str | None
+    names: Mapping[InstanceKey, str]
+
+
+def render(fleet: Fleet, listed: Listed) -> str:
+    """Return the whole document."""
+    return document(
+        fleet,
+        title="incidents",
+        top='<h1 class="headline">Incidents</h1>',
+        body=f'<div class="detail">{_filters(listed)}{_table("Open", listed.opened, listed)}'
+        f"{_table('Closed', listed.closed, listed)}{_older(listed)}</div>",
+        styles=("detail.css",),
+    )
+
+
+def _filters(listed: Listed) -> str:
+    ways = "".join(
+        f'<a href="{_address(state=state, instance=listed.instance)}"{_current(state == listed.state)}>{state}</a>'
+        for state in ("all", "open", "closed")
+    )
+    return (
+        f'<nav class="spans" aria-label="State">{ways}</nav>'
+        f'<form class="filters" action="incidents"><input type="hidden" name="state" value="{listed.state}">'
+        f'<label>Instance <input name="instance" value="{escape(listed.instance)}" placeholder="all"></label>'
+        '<button type="submit" class="button">Show</button></form>'
+    )
+
+
+def _table(title: str, incidents: Sequence[Incident] | None, listed: Listed) -> str:
+    if incidents is None or listed.state not in ("all", title.lower()):
+        return ""
+    rows = "".join(_row(one, listed.names) for one in incidents)
+    body = (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{title} incidents"><table>'
+        '<tr><th scope="col">incident</th><th scope="col">instance</th><th scope="col">opened</th>'
+        '<th scope="col">lasted</th><th scope="col">worst</th><th scope="col">class</th>'
+        f'<th scope="col">reasons</th></tr>{rows}</table></div>'
+    )
+    return f'<section class="panel"><h2>{title}</h2>{body if rows else "<p>none</p>"}</section>'
+
+
+def _row(one: Incident, names: Mapping[InstanceKey, str]) -> str:
+    name = names.get(one.key)
+    at = escape(one.key) if name is None else f'<a href="instances/{_segment(name)}">{escape(name)}</a>'
+    if one.members:
+        at += f", {len(one.members)} members"
+    spent = "still open" if one.closed_at_ms is None else lasted(one.closed_at_ms - one.opened_at_ms)
+    codes = " ".join(f"<code>{escape(code)}</code>" for code in one.codes)
+    return (
+        f'<tr data-id="{escape(one.id)}"><td><a href="incidents/{_segment(one.id)}">{escape(one.id)}</a></td>'
+        f"<td>{at}</td><td>{when(one.opened_at_ms)}</td><td>{spent}</td>"
+        f'<td class="{one.verdict}">{word(one.verdict)}</td>'
+        f"<td>{one.failure_class}</td><td>{codes}</td></tr>"
+    )
+
+
+def _segment(text: str) -> str:
+    return escape(quote(text, safe=""))
+
+
+def _older(listed: Listed) -> str:
+    if listed.older is None:
+        return ""
+    address = _address(state=listed.state, instance=listed.instance, cursor=listed.older)
+    return f'<p><a rel="next" href="{address}">Older ones</a></p>'
+
+
+def _address(**values: str) -> str:
+    return escape(f"incidents?{urlencode({name: value for name, value in values.items() if value})}")
+
+
+def _current(is_current: bool) -> str:  # noqa: FBT001 - one thing
+    return ' aria-current="true"' if is_current else ""

@@ -1,0 +1,193 @@
+"""One instance: its screen, why it is judged so, what is done about it, its past, its whole report. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from shlex import quote as shell
+from urllib.parse import quote
+
+from api import charts
+from api.asked import Way
+from api.fleet import Fleet, Standing
+from api.pages.asking import asking
+from api.pages.attempts import attempts_table
+from api.pages.blocks import blocks, table
+from api.pages.document import document, moment, sign
+from api.pages.past import Past, charts_of
+from api.pages.plan import outlook
+from api.pages.times import when
+from api.pages.why import why
+from api.trends import Trend, percent
+from jobs.health.model import FailureClass, Severity, Verdict
+from jobs.store.reader import Change
+
+UP = "../"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the page tells beside the standing. changes: the newest first; trend: None where nothing is known."""
+
+    past: Past | None
+    changes: Sequence[Change]
+    trend: Trend | None
+    way: Way | None
+
+
+def render(fleet: Fleet, standing: Standing, told: Told) -> str:
+    """Return the whole document."""
+    instance = standing.instance
+    return document(
+        fleet,
+        title=f"{instance.name} {standing.verdict}",
+        top=_top(standing),
+        body=_body(standing, told),
+        up=UP,
+        scripts=("recover.js",),
+        styles=("detail.css",),
+    )
+
+
+def _top(standing: Standing) -> str:
+    """Return name, verdict, class, and since when."""
+    latest = standing.latest
+    since = "" if latest is None or standing.is_stale else moment(latest.since_ms, "for ")
+    layer = "" if standing.failure_class is FailureClass.NONE else f", class {standing.failure_class}"
+    return (
+        f'<h1 class="headline">{escape(standing.instance.name)}</h1>'
+        f'<p class="verdict {standing.verdict}">{sign(standing.verdict)} <b>{standing.verdict}</b>{layer} {since}</p>'
+    )
+
+
+def _body(standing: Standing, told: Told) -> str:
+    public_id = standing.instance.public_id
+    attempts = standing.recovery.attempts if standing.recovery else ()
+    past = charts_of(told.past, standing.instance.name) if told.past else '<p class="why-not">No history is kept.</p>'
+    return (
+        f'<div class="detail {standing.verdict}{" stale" if standing.is_stale else ""}">'
+        f'<div class="beside">{_identity(standing)}{_panel("why", "Why", why(standing))}</div>'
+        f'<div class="halves">{_panel("next", "What is done next", outlook(standing) + _incident(standing))}'
+        f"{_panel('ask', 'Ask for a recovery', asking(public_id, told.way, up=UP))}</div>"
+        f"{_panel('attempts', 'Attempts of the last hour', attempts_table(attempts, up=UP))}"
+        f"{_panel('past', 'Its past', _uptime(told.trend, public_id) + past)}"
+        f"{_panel('report', 'Its report', _report(standing))}"
+        f"{_panel('changes', 'Last changes', _changes(told.changes))}"
+        f"{_panel('commands', 'Commands that help', _commands(standing))}</div>"
+    )
+
+
+def _panel(name: str, title: str, body: str) -> str:
+    return f'<section class="panel" id="{name}" data-id="{name}"><h2>{title}</h2>{body}</section>'
+
+
+def _identity(standing: Standing) -> str:
+    """Return the live picture and what the instance is."""
+    instance = standing.instance
+    rows = [
+        ("id", escape(instance.public_id)),
+        ("key", escape(instance.key)),
+        ("known by", "its pod" if instance.pod else "a file"),
+        ("found", when(standing.discovered_at_ms)),
+        ("report", f"<code>{escape(instance.health_url)}</code>"),
+        ("VNC", escape(":".join(map(str, instance.vnc_address))) if instance.vnc_address else "none is offered"),
+    ]
+    if instance.uid:
+        rows.insert(2, ("uid", escape(instance.uid)))
+    if standing.latest:
+        rows.append(("observed", when(standing.latest.assessment.observed_at_ms)))
+    described = f"<p>{escape(instance.description)}</p>" if instance.description else ""
+    return f'<section class="panel identity">{_picture(standing)}{described}{table(rows)}</section>'
+
+
+def _picture(standing: Standing) -> str:
+    """Return the screen, or why there is none."""
+    picture, report = standing.picture, standing.report
+    if picture is None:
+        why_not = report.fields.screen.error if report and report.fields.screen and report.fields.screen.error else ""
+        return f'<div class="screen"><p class="no-picture">no picture<small>{escape(why_not)}</small></p></div>'
+    path = f"{UP}api/instances/{quote(standing.instance.public_id, safe='')}/screen.png"
+    return (
+        f'<div class="screen"><img src="{escape(path)}?hash={quote(picture.hash, safe="")}"'
+        f' alt="Screen of {escape(standing.instance.name)}">'
+        f"<small>{moment(picture.taken_at_ms, 'picture ')}</small></div>"
+    )
+
+
+def _incident(standing: Standing) -> str:
+    one = standing.incident
+    all_of_it = f'<a href="{UP}incidents?instance={quote(standing.instance.public_id, safe="")}">all its incidents</a>'
+    if one is None:
+        return f"<p>No incident is open; {all_of_it}.</p>"
+    link = f'<a href="{UP}incidents/{quote(one.id, safe="")}">Incident {escape(one.id)}</a>'
+    return f"<p>{link} is open since {when(one.opened_at_ms)}; {all_of_it}.</p>"
+
+
+def _uptime(trend: Trend | None, public_id: str) -> str:
+    if trend is None:
+        return '<p class="why-not">How long it was healthy isn\'t known now.</p>'
+    shares = (("24 hours", trend.day), ("7 days", trend.week), ("30 days", trend.month))
+    told = [(f"healthy in the last {span}", "not observed" if it is None else percent(it)) for span, it in shares]
+    return (
+        f'<div class="past">{charts.heartbeat(trend.beats, label=f"Last 24 hours of {public_id}")}</div>{table(told)}'
+    )
+
+
+def _report(standing: Standing) -> str:
+    """Return every block, and how old they are where they aren't of the latest look."""
+    if standing.report is None:
+        return '<p class="why-not">No report was ever received, or a ConfigMap answers, which holds none.</p>'
+    latest = standing.latest
+    at = when(latest.report_at_ms) if latest and latest.report_at_ms is not None else "at an unknown time"
+    age = f"<p>Received {at}.</p>"
+    if not standing.is_report_current:
+        age = f'<p class="why-not">This is the last good one, received {at}; it says nothing of now.</p>'
+    return f'{age}<div class="blocks">{blocks(standing.report.fields)}</div>'
+
+
+def _changes(changes: Sequence[Change]) -> str:
+    if not changes:
+        return '<p class="unmeasured">none yet</p>'
+    rows = "".join(_change(one) for one in changes)
+    return (
+        '<div class="wide" tabindex="0" role="region" aria-label="Last changes"><table>'
+        '<tr><th scope="col">when</th><th scope="col">verdict</th><th scope="col">class</th>'
+        f'<th scope="col">reasons</th><th scope="col">incident</th></tr>{rows}</table></div>'
+    )
+
+
+def _change(one: Change) -> str:
+    codes = " ".join(f"<code>{escape(reason.code)}</code>" for reason in one.reasons)
+    faults = any(reason.severity is not Severity.FINDING for reason in one.reasons)
+    incident = (
+        f'<a href="{UP}incidents/{quote(one.incident, safe="")}">{escape(one.incident)}</a>' if one.incident else ""
+    )
+    return (
+        f'<tr data-id="{one.at_ms}-{one.tick}"><td>{when(one.at_ms)}</td>'
+        f'<td class="{one.verdict}">{word(one.verdict)}</td>'
+        f"<td>{one.failure_class if faults else ''}</td><td>{codes}</td><td>{incident}</td></tr>"
+    )
+
+
+def word(verdict: Verdict) -> str:
+    """Return a verdict as its sign and word."""
+    return f'<span class="word">{sign(verdict)} {verdict}</span>'
+
+
+def _commands(standing: Standing) -> str:
+    """Return commands for a person at a terminal."""
+    instance, pod = standing.instance, standing.instance.pod
+    name = shell(instance.public_id)
+    lines = [f"kubectl loco why {name}", f"kubectl loco describe {name}"]
+    if pod:
+        at = f"-n {shell(pod.namespace)}"
+        lines += [
+            f"kubectl get pod {shell(pod.name)} {at} -o wide",
+            f"kubectl describe pod {shell(pod.name)} {at}",
+            f"kubectl logs {shell(pod.name)} {at} --all-containers --tail=100",
+            f"kubectl get events {at} --field-selector involvedObject.name={shell(pod.name)}",
+        ]
+    else:
+        lines = [f"curl -s {shell(instance.health_url)}"]
+    return f'<pre tabindex="0">{escape(chr(10).join(lines))}</pre>'
