@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from itertools import groupby, pairwise
 from math import ceil, floor, log10
@@ -31,7 +32,7 @@ _MOST_TIMES = 7
 _MOST_LEVELS = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plane:
     """Where moments and values lie. greatest: the highest value that must fit."""
 
@@ -48,15 +49,18 @@ class Plane:
         """Return the y of a value; what is below 0 lies on the axis."""
         return FOOT - round(max(0.0, value) / self.levels[-1] * (FOOT - TOP))
 
-    @property
+    @cached_property
     def levels(self) -> list[float]:
         """Return round values from 0 to the first that isn't below the greatest."""
-        if self.greatest <= 0:
+        if self.greatest < _LEAST:
             return [0.0, 1.0]
         size = 10.0 ** floor(log10(self.greatest / _MOST_LEVELS))
         step = next(n * size for n in (1, 2, 5, 10) if self.greatest <= n * size * _MOST_LEVELS * _ROUNDING)
-        return [round(n * step, 12) for n in range(ceil(self.greatest / step / _ROUNDING) + 1)]
+        return [n * step for n in range(ceil(self.greatest / step / _ROUNDING) + 1)]
 
+
+# chosen: less than anything here measures, and far from where floats lose their digits.
+_LEAST = 1e-9
 
 # Lets 0.3 fit under three times 0.1.
 _ROUNDING = 1 + 1e-9
