@@ -156,9 +156,11 @@ def test_a_plan_that_isnt_told_is_no_reason_to_invent_one(loco, server, answer, 
 def test_an_unknown_instance_is_one_sentence_and_nothing_is_made(loco, server):
     done = loco("recover", "instance-9")
 
-    assert (2, {}) == (done.returncode, server.jobs)
-    assert done.stderr.startswith("kubectl loco: no instance is called 'instance-9'; as of 20")
-    assert done.stderr.endswith("there are instance-0, instance-1; nothing was made\n")
+    assert (4, {}) == (done.returncode, server.jobs)
+    assert (
+        "kubectl loco: no instance is called 'instance-9'; did you mean instance-1 or instance-0?; nothing was done\n"
+        == done.stderr
+    )
 
 
 @pytest.mark.parametrize(

@@ -193,10 +193,8 @@ def test_wait_that_times_out_says_how_it_stands(loco):
     done = loco("wait", "instance-1", "--for=verdict=healthy", "--timeout", "1s")
 
     assert (1, "") == (done.code, done.out)
-    assert (
-        "kubectl loco: timed out after 1 s waiting for verdict=healthy of instance-1; it is unreachable (AgentRefused)\n"
-        == done.err
-    )
+    assert done.err.startswith("kubectl loco: timed out after 1 s waiting for verdict=healthy of instance-1; ")
+    assert done.err.endswith("; it is unreachable (AgentRefused)\n")
 
 
 def test_wait_sees_what_comes_and_bears_an_api_that_is_gone_for_a_while(tmp_path):

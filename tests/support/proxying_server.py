@@ -1,4 +1,4 @@
-"""A small API server on 127.0.0.1 for the real kubectl: it proxies to a real API of ours, and keeps ConfigMaps and pods."""
+"""A small API server on 127.0.0.1 for the real kubectl, which proxies to a real API and keeps ConfigMaps and pods."""
 
 import http.client
 import json
@@ -55,9 +55,10 @@ class Cluster:
         if path.startswith(PROXY):
             return self._proxied(f"{path.removeprefix(PROXY)}?{query}" if query else path.removeprefix(PROXY))
         if path.endswith("/events"):
-            return (
-                _found({"kind": "List", "items": self.events}) if self.events is not None else _status(403, "Forbidden")
-            )
+            return _status(403, "Forbidden") if self.events is None else _found({"items": self.events})
+        return self._object(method, path, body)
+
+    def _object(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         if method == "POST":
             made = json.loads(body)
             path = f"{path}/{made['metadata']['name']}"

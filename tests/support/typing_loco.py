@@ -65,7 +65,12 @@ def started(*words: str, stderr: int = subprocess.PIPE, **settings: str) -> subp
 
 def a_png(width: int = 4, height: int = 4) -> bytes:
     """Return a PNG whose upper half is red and whose lower half is blue."""
-    rows = b"".join(b"\0" + (b"\xff\0\0" if 2 * y < height else b"\0\0\xff") * width for y in range(height))
+    colours = (b"\xff\0\0" if 2 * y < height else b"\0\0\xff" for y in range(height))
+    return png_of(width, height, b"".join(b"\0" + colour * width for colour in colours))
+
+
+def png_of(width: int, height: int, rows: bytes) -> bytes:
+    """Return an RGB PNG of rows that begin with their filters."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

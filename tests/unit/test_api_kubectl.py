@@ -1,0 +1,200 @@
+"""What `kubectl loco` shows, without anybody to ask: ages, tables, YAML, names, explanations."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.kubectl.__main__ import COMMANDS, group
+from api.kubectl.ages import age, ago, span
+from api.kubectl.errors import NoSuchThing, WrongUse
+from api.kubectl.explain import _all, _explained
+from api.kubectl.limits import limits_of
+from api.kubectl.names import Named, resolve
+from api.kubectl.printing import plain, table
+from api.kubectl.problems import PROBLEMS
+from api.kubectl.yaml import block
+from api.problem import ProblemReason
+from jobs.health.policy import Policy
+from jobs.health.recovery import Hold
+from jobs.health.rules import BY_CODE, RULES
+from jobs.health.staleness import OBSERVATION_STALE
+
+ROOT = Path(__file__).parents[2]
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (-5, "<invalid>"),
+        (-0.5, "0s"),
+        (0, "0s"),
+        (119, "119s"),
+        (120, "2m"),
+        (330, "5m30s"),
+        (600, "10m"),
+        (10_799, "179m"),
+        (10_800, "3h"),
+        (12_300, "3h25m"),
+        (28_800, "8h"),
+        (172_799, "47h"),
+        (172_800, "2d"),
+        (187_200, "2d4h"),
+        (691_200, "8d"),
+        (63_072_000, "2y"),
+        (65_664_000, "2y30d"),
+        (252_288_000, "8y"),
+    ],
+)
+def test_spans_read_as_kubectls(seconds, expected):
+    assert expected == span(seconds)
+
+
+def test_ages_are_of_an_instant_and_of_nothing_unknown():
+    now_ms = 1_795_550_863_000  # 2026-11-24T20:07:43Z
+
+    assert "43s" == age("2026-11-24T20:07:00.000Z", now_ms)
+    assert "2026-11-24T20:07:00.000Z (43s ago)" == ago("2026-11-24T20:07:00.000Z", now_ms)
+    assert ("<unknown>", "<unknown>") == (age(None, now_ms), ago(None, now_ms))
+
+
+def test_cells_are_aligned_and_lines_end_with_text():
+    assert ["A     B", "xyz   1", "x     22"] == table(("A", "B"), [("xyz", 1), ("x", 22)])
+    assert ["x   1"] == table(("A", "B"), [("x", 1)], has_head=False)
+
+
+@given(st.text())
+def test_no_text_steers_a_terminal(text):
+    shown = plain(text)
+
+    assert [] == re.findall("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", shown)
+    assert shown.isascii() or shown.encode()
+
+
+def test_what_would_steer_is_shown_as_its_escape():
+    assert "\\u001b[31mred\\u009b0m \\u202edlrow" == plain("\x1b[31mred\x9b0m \u202edlrow")
+
+
+@given(JSON)
+def test_yaml_is_read_as_the_json_that_it_was_made_of(value):
+    assert value == yaml.safe_load(block(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"a": [{"b": 1, "c": []}, "x"], "d": {}}, "a:\n- b: 1\n  c: []\n- x\nd: {}"),
+        (
+            {"word": "no", "number": "12", "time": "2026-11-24T20:07:00Z"},
+            'word: "no"\nnumber: "12"\ntime: "2026-11-24T20:07:00Z"',
+        ),
+        ([1e-05, 1e300, -0.5], "- 1.0e-05\n- 1.0e+300\n- -0.5"),
+        ({"a: b": "c # d", "e": "f: g"}, '"a: b": "c # d"\ne: "f: g"'),
+        ([[1, 2], [[]]], "- - 1\n  - 2\n- - []"),
+        ("plain words, in a row", "plain words, in a row"),
+        (None, "null"),
+    ],
+)
+def test_yaml_stands_in_blocks(value, expected):
+    assert expected == block(value)
+
+
+FLEET = [
+    Named("instance-0", "loco", "emulator-0"),
+    Named("instance-1", "arcade", "emulator-0"),
+    Named("emulator-7", "loco", "emulator-1"),
+    Named("instance-9"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("instance-0", "instance-0"),
+        ("arcade/emulator-0", "instance-1"),
+        ("emulator-1", "emulator-7"),
+        ("emulator-7", "emulator-7"),
+        ("instance/instance-9", "instance-9"),
+    ],
+)
+def test_a_name_is_an_id_a_pod_or_both(name, expected):
+    assert expected == resolve(name, FLEET).id
+
+
+def test_a_name_of_two_is_asked_back_and_one_of_nobody_is_near_others():
+    with pytest.raises(WrongUse, match=r"^'emulator-0' is the name of 2 pods; say one of loco/emulator-0, arcade/"):
+        resolve("emulator-0", FLEET)
+    with pytest.raises(NoSuchThing, match=r"^no instance is called 'instnce-9'; did you mean instance-9 or"):
+        resolve("instnce-9", FLEET)
+    with pytest.raises(NoSuchThing, match=r"called 'x'; there are instance-0, .*, instance-9; nothing was done$"):
+        resolve("x", FLEET)
+    with pytest.raises(NoSuchThing, match=r"called 'x'; there are none; nothing was done$"):
+        resolve("x", [])
+
+
+def test_every_code_there_is_is_explained():
+    kinds = {kind: {code for code, each, _ in _all() if each == kind} for kind in ("reason", "hold", "problem")}
+
+    assert set(BY_CODE) | {OBSERVATION_STALE} == kinds["reason"]
+    assert set(Hold) == kinds["hold"]
+    assert set(ProblemReason) == kinds["problem"] == set(PROBLEMS)
+    assert [] == [code for code, _, means in _all() if not means or not _explained(code)]
+
+
+def test_a_runbook_that_is_named_is_there():
+    named = [page for rule in RULES for page in re.findall(r"docs/\S+\.md", "\n".join(_explained(rule.code)))]
+
+    assert "docs/runbooks/QmpTimeout.md" in named
+    assert [] == [page for page in named if not (ROOT / page).exists()]
+
+
+def test_an_explanation_has_limits_acts_and_holds():
+    assert re.search(r"^  cpu_ratio +0\.95 +a number from 0 to 1\.01$", "\n".join(_explained("HighCpu")), re.MULTILINE)
+    assert "  restart-qemu (cuts people off)" in _explained("QmpTimeout")
+    assert any(re.match(r"Hold: +BootGrace: nothing is done while it holds", line) for line in _explained("Booting"))
+    assert any(re.match(r"Hold: +SelfHealing: ", line) for line in _explained("QemuDead"))
+
+
+def test_a_word_that_is_a_reason_and_a_hold_is_explained_as_both():
+    told = _explained("IdentityUnproven")
+
+    assert ["Reason", "", "Hold"] == [
+        line.split(":")[0] for line in told if re.match(r"Reason:|Hold: +Identity|$", line)
+    ]
+
+
+def test_an_unknown_code_is_near_others():
+    with pytest.raises(NoSuchThing, match=r"is called 'QmpTimeot'; did you mean QmpTimeout"):
+        _explained("QmpTimeot")
+
+
+def test_each_rule_goes_by_the_thresholds_that_its_code_reads():
+    """Every threshold of a rule is some rule's, and a policy that refuses to tell one breaks just those rules."""
+    found = {rule.code: {one.key for one in limits_of(rule)} for rule in RULES}
+
+    assert {"throttled_ratio", "load_ticks", "load_window"} == found["CpuThrottled"]
+    assert set() == found["QemuDead"]
+    opening = {"incident_", "connectivity_max", "boot_grace", "clock_skew", "restart_shown", "stale_"}
+    unread = {one.name for one in dataclasses.fields(Policy) if "range" in one.metadata} - set().union(*found.values())
+    assert [] == [key for key in sorted(unread) if not key.startswith(tuple(opening))]
+
+
+def test_every_command_is_there():
+    assert list(COMMANDS) == [name for name in COMMANDS if group.get_command(None, name).name == name]
+
+
+def test_json_of_others_text_is_still_json():
+    value = {"text": "\x1b[2J\x9b\u202e\ud800 é"}
+
+    assert value == json.loads("\n".join(map(plain, json.dumps(value, indent=4, ensure_ascii=False).split("\n"))))
