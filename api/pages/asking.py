@@ -45,7 +45,7 @@ def _token(way: Way) -> str:
     if way.kind is WayKind.CLUSTER:
         command = f"kubectl create token loco-requester -n {shell(way.place)} --duration=10m"
         return f"<code>{escape(command)}</code> prints one. It is sent with your request and kept nowhere."
-    return f"It is in <code>{escape(way.place)}</code>; the link that `make demo` prints brings it along."
+    return f"It is in <code>{escape(way.place)}</code>; the link that <code>make demo</code> prints brings it along."
 
 
 _ASKING = """

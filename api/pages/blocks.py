@@ -5,6 +5,7 @@ Labels and units come from the fields' own names, so that a field that is new to
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html import escape
 
@@ -48,6 +49,9 @@ _UNITS = {
 _FACTORS = {" MiB": 1 / 1024**2}
 _RATIOS = ("packetLoss",)
 
+# As agent.report.rfc3339 writes it.
+_MOMENT = re.compile(r"([0-9-]{10})T([0-9:]{8})(?:\.[0-9]+)?Z")
+
 _NO_VALUE = '<span class="unmeasured">no value</span>'
 
 
@@ -67,7 +71,7 @@ def field(name: str, value: object) -> tuple[str, str]:
     if isinstance(value, int | float):
         is_ratio = name.endswith("_ratio") or name in _RATIOS
         return escape(label), f"{_number(value * (100 if is_ratio else _FACTORS.get(unit, 1)))}{unit}"
-    return escape(label), escape(str(value))
+    return escape(label), _text(str(value))
 
 
 def table(rows: Iterable[tuple[str, str]]) -> str:
@@ -126,6 +130,12 @@ def _lists(block: msgspec.Struct) -> str:
         for name, value in values.items()
         if isinstance(value, list) and value and isinstance(value[0], msgspec.Struct)
     )
+
+
+def _text(text: str) -> str:
+    """Return a text; a moment of the agent's clock without its fraction, in one piece."""
+    match = _MOMENT.fullmatch(text)
+    return f'<span class="when">{match[1]} {match[2]} UTC</span>' if match else escape(text)
 
 
 def _number(value: float) -> str:

@@ -136,7 +136,7 @@ def _story(told: Told) -> str:
 
 def _event(one: Event, told: Told, *, since_ms: int) -> str:
     title, body = _TELL[one.step](one, told)
-    after = f'<span class="after">{lasted(since_ms)} later</span>' if since_ms > 0 else ""
+    after = f'<span class="after">{lasted(since_ms)} after that</span>' if since_ms > 0 else ""
     name = f"{one.step.name.lower()}-{one.attempt.id if one.attempt else one.at_ms}"
     return (
         f'<li class="step {_colour(one)}" data-id="{name}"><p class="at">{when(one.at_ms)} {after}</p>'

@@ -79,7 +79,7 @@ def _row(one: Incident, names: Mapping[InstanceKey, str]) -> str:
     return (
         f'<tr data-id="{escape(one.id)}"><td><a href="incidents/{_segment(one.id)}">{escape(one.id)}</a></td>'
         f"<td>{at}</td><td>{when(one.opened_at_ms)}</td><td>{spent}</td>"
-        f'<td class="{one.verdict}">{word(one.verdict)}</td>'
+        f"<td>{word(one.verdict)}</td>"
         f"<td>{one.failure_class}</td><td>{codes}</td></tr>"
     )
 

@@ -165,14 +165,14 @@ def _change(one: Change) -> str:
     )
     return (
         f'<tr data-id="{one.at_ms}-{one.tick}"><td>{when(one.at_ms)}</td>'
-        f'<td class="{one.verdict}">{word(one.verdict)}</td>'
+        f"<td>{word(one.verdict)}</td>"
         f"<td>{one.failure_class if faults else ''}</td><td>{codes}</td><td>{incident}</td></tr>"
     )
 
 
 def word(verdict: Verdict) -> str:
     """Return a verdict as its sign and word."""
-    return f'<span class="word">{sign(verdict)} {verdict}</span>'
+    return f'<span class="word {verdict}">{sign(verdict)} {verdict}</span>'
 
 
 def _commands(standing: Standing) -> str:

@@ -47,7 +47,7 @@ class Past:
 def charts_of(past: Past, name: str) -> str:
     """Return a chart for each value that is kept, with the ways to the other spans. name: of the instance."""
     links = "".join(_link(span, past.span) for span in Span)
-    drawn = "".join(_figure(past, f"{title} of {name}", unit, value) for title, unit, value in _VALUES)
+    drawn = "".join(_figure(past, title, name, unit, value) for title, unit, value in _VALUES)
     return f'<nav class="spans" aria-label="Time span">{links}</nav><div class="charts">{drawn}</div>'
 
 
@@ -57,16 +57,16 @@ def _link(span: Span, shown: Span) -> str:
     return f'<a href="?span={span}"{current}>{words[span]}</a>'
 
 
-def _figure(past: Past, title: str, unit: str, value: Callable[[Rollup], float | None]) -> str:
+def _figure(past: Past, title: str, name: str, unit: str, value: Callable[[Rollup], float | None]) -> str:
     points: Points = [(one.start_at_ms, value(one)) for one in past.rollups]
     drawing = charts.chart(
         points,
         unit=unit,
-        label=title,
+        label=f"{title} of {name}",
         step_seconds=past.span.step_ms // 1000,
         span_ms=(past.since_ms, past.until_ms),
     )
-    return f"<figure><figcaption>{title.partition(' of ')[0]}</figcaption>{drawing}</figure>"
+    return f"<figure><figcaption>{title}</figcaption>{drawing}</figure>"
 
 
 def _mean(total: float, count: int, factor: float = 1.0) -> float | None:
