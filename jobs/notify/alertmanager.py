@@ -41,15 +41,24 @@ _TEST_SECONDS = 300
 
 
 class Alertmanager:
-    """One Alertmanager. clock: Unix milliseconds. stand_seconds: how long an alert stands there before its end."""
+    """One Alertmanager. clock: Unix milliseconds.
+
+    repeat_seconds: how often it is told anew of what is open. stand_seconds: how long an alert stands before its end.
+    """
 
     name = "alertmanager"
-    repeat_seconds = REPEAT_SECONDS
 
     def __init__(
-        self, line: Line, links: Links, *, clock: Callable[[], int], stand_seconds: float = STAND_SECONDS
+        self,
+        line: Line,
+        links: Links,
+        *,
+        clock: Callable[[], int],
+        repeat_seconds: float = REPEAT_SECONDS,
+        stand_seconds: float = STAND_SECONDS,
     ) -> None:
         self.place = line.address.place
+        self.repeat_seconds = repeat_seconds
         self._line = line
         self._links = links
         self._clock = clock
