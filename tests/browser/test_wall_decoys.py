@@ -30,3 +30,4 @@ def test_three_decoys_move_on_the_wall_and_a_fault_of_one_appears(open_page, kee
         keep_picture(page, "wall-decoys-muted")
         assert IDS[1] == page.locator(".card").first.get_attribute("data-id")
         assert page.evaluate("window.isTheSamePage")
+        page.close()  # before its source is ended
