@@ -131,12 +131,16 @@ class _Ground:
         wish: Wish | None = None,
     ) -> Situation:
         """Return one instance's situation; assessment, report: of a look that is fresh enough."""
-        refusal = ledger.refusal(
-            self._connection,
-            instance.key,
-            self._leave.policy.recovery.limits,
-            witnessed_ms=self._witnessed_ms,
-            is_forced=wish is not None and wish.is_forced,
+        limits = self._leave.policy.recovery.limits
+        refusal, stream_refusal = (
+            ledger.refusal(
+                self._connection,
+                instance.key,
+                one,
+                witnessed_ms=self._witnessed_ms,
+                is_forced=wish is not None and wish.is_forced,
+            )
+            for one in (limits, limits.for_streams)
         )
         return Situation(
             instance=instance,
@@ -145,6 +149,7 @@ class _Ground:
             incident=incident.id if incident else None,
             attempts=tuple(ledger.of_incident(self._connection, incident.id)) if incident else (),
             refusal=refusal,
+            stream_refusal=stream_refusal,
             leave=self._leave,
             stop=self._stop,
             brake=brake_on(instance.key, self.brakes),

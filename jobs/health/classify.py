@@ -19,7 +19,7 @@ from jobs.health.model import (
 )
 from jobs.health.policy import Policy
 from jobs.health.rule import Needs, Rule, View, look
-from jobs.health.rules import BY_CODE, RULES, VERDICT_OF, WEIGHT
+from jobs.health.rules import BY_CODE, BY_WORD, RULES, VERDICT_OF, WEIGHT
 
 
 def classify(
@@ -102,13 +102,13 @@ def _assessed(view: View, held: list[Rule], suspected: tuple[str, ...]) -> Asses
 
 
 def _class_of(causes: Iterable[Rule]) -> FailureClass:
-    """Return the layer at fault; clients suffer from every other layer, so beside one they don't count."""
-    classes = {rule.failure_class for rule in causes} - {FailureClass.NONE}
-    if len(classes) > 1:
-        classes.discard(FailureClass.CLIENT)
-    if len(classes) > 1:
+    """Return the layer at fault; clients suffer from every other layer, so beside one their word doesn't count."""
+    classes = {rule.code: rule.failure_class for rule in causes if rule.failure_class is not FailureClass.NONE}
+    measured = {one for code, one in classes.items() if code not in BY_WORD}
+    told = measured or set(classes.values())
+    if len(told) > 1:
         return FailureClass.MIXED
-    return classes.pop() if classes else FailureClass.NONE
+    return told.pop() if told else FailureClass.NONE
 
 
 def _reason(cause: Rule, effects: Iterable[Rule], view: View) -> Reason:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from jobs.health.model import Assessment, FailureClass, Reason, Severity
+from jobs.health.model import Assessment, Reason, Severity
 from jobs.health.recovery import Action, Attempt, AttemptOutcome, Held, Hold
-from jobs.health.remedies import LADDERS, ORDER, SELF_HEALING
+from jobs.health.remedies import ORDER, SELF_HEALING, STREAM_ACTS
+from jobs.health.rules import BY_WORD
 from jobs.health.situation import Situation
 
 # What somebody wanted so, or what is only beginning or ending: shown, never acted on, whatever else is wrong.
@@ -25,8 +26,6 @@ FROZEN: Mapping[str, Hold] = {
 # The rung was climbed and the fault was still there.
 _FAILED = frozenset({AttemptOutcome.NO_EFFECT, AttemptOutcome.WORSE, AttemptOutcome.REFUSED, AttemptOutcome.UNKNOWN})
 _COUNTED = _FAILED | {AttemptOutcome.HEALED}
-
-_CLIENT = frozenset(LADDERS[FailureClass.CLIENT])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def _faults(situation: Situation, assessment: Assessment) -> tuple[str, ...] | H
     remedies = situation.leave.policy.remedies
     known = [reason for reason in assessment.reasons if remedies.get(reason.code)]
     # Clients suffer from every other layer, so beside one they don't count.
-    others = [reason for reason in known if reason.failure_class is not FailureClass.CLIENT]
+    others = [reason for reason in known if reason.code not in BY_WORD]
     known = others or known
     if not known:
         codes = ", ".join(one.code for one in assessment.reasons if one.severity is not Severity.FINDING)
@@ -99,7 +98,11 @@ def _since_ms(reason: Reason, assessment: Assessment) -> int:
 
 def _climb(situation: Situation, codes: tuple[str, ...]) -> Rung | Held:
     """Return the lowest rung that is left."""
-    counted = [one for one in situation.attempts if one.outcome in _COUNTED]
+    is_word = BY_WORD.issuperset(codes)
+    # What was done about the stream says nothing of a fault that was measured.
+    counted = [
+        one for one in situation.attempts if one.outcome in _COUNTED and (is_word or one.action not in STREAM_ACTS)
+    ]
     over = _is_over(situation, counted)
     if over:
         return Held(Hold.NEEDS_HUMAN, over)
@@ -119,7 +122,7 @@ def _climb(situation: Situation, codes: tuple[str, ...]) -> Rung | Held:
     tried = [f"{action} ({outcome})" for action, outcome in latest.items() if outcome in _FAILED]
     told = "; ".join([*([f"tried: {', '.join(tried)}"] if tried else []), *skipped])
     # A client's own trouble is its player's, and calls nobody unless something was tried.
-    is_ours = bool(tried) or not _CLIENT.issuperset(rungs)
+    is_ours = bool(tried) or not STREAM_ACTS.issuperset(rungs)
     return Held(Hold.NEEDS_HUMAN if is_ours else Hold.NOT_ACTIONABLE, f"no rung is left for {', '.join(codes)}; {told}")
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from jobs.health.ladder import Rung, next_rung
 from jobs.health.people import connected
 from jobs.health.recovery import Action, AttemptOutcome, Held, Hold, Plan
-from jobs.health.remedies import CUTTING
+from jobs.health.remedies import CUTTING, STREAM_ACTS
 from jobs.health.situation import Situation
 
 # chosen: two readings of the clocks a tick apart differ by less; a label that moved less says nothing new.
@@ -112,11 +112,20 @@ def _seconds_until(at_ms: int | None, situation: Situation) -> float | None:
 
 def _ledger(*holds: Hold) -> Callable[[Situation, Rung], Held | None]:
     """Return a gate that lets only these of the ledger's answers hold."""
-    return lambda situation, _: situation.refusal if situation.refusal and situation.refusal.hold in holds else None
+
+    def gate(situation: Situation, rung: Rung) -> Held | None:
+        refusal = _any_refusal(situation, rung)
+        return refusal if refusal and refusal.hold in holds else None
+
+    return gate
 
 
-def _any_refusal(situation: Situation, _: Rung) -> Held | None:
-    return situation.refusal
+def _any_refusal(situation: Situation, rung: Rung) -> Held | None:
+    """Return the ledger's no; an act on the stream that no person asks for leaves the last attempt to others."""
+    held = situation.stream_refusal
+    if situation.refusal or held is None or rung.action not in STREAM_ACTS or situation.wish:
+        return situation.refusal
+    return replace(held, detail=f"{held.detail} on a stream")
 
 
 def _brake(situation: Situation, _: Rung) -> Held | None:

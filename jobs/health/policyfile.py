@@ -15,7 +15,7 @@ from jobs.health.model import FailureClass
 from jobs.health.policy import Policy
 from jobs.health.recovery import Action
 from jobs.health.remedies import LADDERS, ORDER, REMEDIES
-from jobs.health.rules import BY_CODE, FAULTS
+from jobs.health.rules import BY_CODE, BY_WORD, FAULTS
 from jobs.health.thresholds import Range, ranges_of
 
 _ACTIONS = {action.value: action for action in Action}
@@ -63,13 +63,12 @@ def ladder_of(code: str) -> tuple[Action, ...]:
     """Return the ladder of a fault's class, empty where nothing may ever be done about a code.
 
     That is so of findings, of what somebody planned, and where no report was judged: then nobody answers who could act.
+    What browsers say leads to acts on the stream alone, whatever its class.
     """
     rule = BY_CODE[code]
     if code not in FAULTS or rule.is_final:
         return ()
-    if rule.failure_class is FailureClass.MIXED:
-        return tuple(Action)
-    return LADDERS.get(rule.failure_class, ())
+    return LADDERS.get(FailureClass.CLIENT if code in BY_WORD else rule.failure_class, ())
 
 
 def _table(file: _File, name: str, value: object) -> dict[str, Any]:

@@ -6,7 +6,7 @@ jobs.store.ledger. `*_at_ms` are wall-clock labels for people.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from jobs.health.model import InstanceKey
@@ -139,6 +139,15 @@ class Limits:
     attempts: int = 3
     idle_attempts: int = 6
     cool_down_seconds: float = 20.0
+
+    @property
+    def for_streams(self) -> Limits:
+        """Return what acts on the stream are held to: anybody's post leads to them, so the last attempt isn't theirs."""
+        return replace(self, attempts=_but_one(self.attempts), idle_attempts=_but_one(self.idle_attempts))
+
+
+def _but_one(count: int) -> int:
+    return count - 1 if count > 1 else count
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,9 @@ LADDERS: Mapping[FailureClass, tuple[Action, ...]] = {
     FailureClass.CLIENT: (Action.RESTART_STREAM, Action.LOWER_QUALITY),
 }
 
+# What never touches a pod.
+STREAM_ACTS = frozenset(LADDERS[FailureClass.CLIENT])
+
 # What ends a person's session, or the game in it.
 CUTTING = frozenset(
     {Action.RESET_DISPLAY, Action.RESET_GUEST, Action.RESTART_QEMU, Action.RESTART_STREAM, Action.DELETE_POD}

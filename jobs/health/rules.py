@@ -21,6 +21,10 @@ RULES: tuple[Rule, ...] = (
 
 BY_CODE = {rule.code: rule for rule in RULES}
 
+# Reasons that rest on what browsers post: anybody may, so they never speak against what was measured, and lead to
+# acts on the stream alone.
+BY_WORD = frozenset(rule.code for rule in clients.ROWS)
+
 # Reasons that make a tick bad: no findings, and nothing that somebody planned.
 FAULTS = frozenset(rule.code for rule in RULES if rule.severity is not Severity.FINDING and not rule.is_planned)
 

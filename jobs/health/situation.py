@@ -33,8 +33,9 @@ class Situation:
     """One instance at one moment.
 
     assessment, report: of one look that is fresh enough to act on; None where there is none. incident: the open one's
-    id; attempts: its own, oldest first. refusal: what the ledger says to another attempt now. stop: what the fleet's
-    switches forbid. brake: what the rest of the fleet forbids. before: the plan of the tick before.
+    id; attempts: its own, oldest first. refusal: what the ledger says to another attempt now; stream_refusal: to one on
+    the stream, which leaves the last of the budget to what was measured. stop: what the fleet's switches forbid.
+    brake: what the rest of the fleet forbids. before: the plan of the tick before.
     witnessed_ms: the ledger's clock.
     """
 
@@ -47,6 +48,7 @@ class Situation:
     incident: str | None = None
     attempts: tuple[Attempt, ...] = ()
     refusal: Held | None = None
+    stream_refusal: Held | None = None
     stop: Stop | None = None
     brake: Held | None = None
     before: Plan | None = None

@@ -15,10 +15,10 @@ from agent.report import HealthReport
 from jobs.health.model import Assessment, FailureClass, Instance, Severity
 from jobs.health.people import connected
 from jobs.health.recovery import Action, Attempt, AttemptOutcome
-from jobs.health.remedies import REMEDIES
+from jobs.health.remedies import REMEDIES, STREAM_ACTS
 from jobs.health.rows import audio as audio_rows
 from jobs.health.rows import screen as screen_rows
-from jobs.health.rules import BY_CODE, FAULTS, RULES, WEIGHT
+from jobs.health.rules import BY_CODE, BY_WORD, FAULTS, RULES, WEIGHT
 
 # chosen: the agent checks every 3 s, so this is a fresh look at everything at least twice after the act's own dust.
 GOOD_REPORTS = 3
@@ -83,7 +83,9 @@ class Verification:
         self._acted_at = acted_at_seconds
         self._answered = frozenset(attempt.codes)
         self._borne = before.faults - self._answered
-        self._wanted = _WANTED.get(attempt.action, frozenset())
+        # What browsers post speaks against no act but one on their stream: anybody may, and a restart cuts them off.
+        said = frozenset() if attempt.action in STREAM_ACTS else BY_WORD - self._answered
+        self._wanted = _WANTED.get(attempt.action, frozenset()) | said
         self._round = before.round
         self._good_at: list[float] = []
         self._wrong: list[frozenset[str]] = []

@@ -124,8 +124,8 @@ def test_every_default_remedy_goes_up_its_own_ladder():
     assert {} == astray
 
 
-def test_a_fault_of_both_layers_may_have_every_action():
-    assert tuple(Action) == ladder_of("AllClientsBad")
+def test_what_browsers_say_may_lead_to_acts_on_the_stream_alone_though_its_class_is_mixed():
+    assert LADDERS["client"] == ladder_of("AllClientsBad")
 
 
 def test_nothing_is_ever_done_where_nobody_answers_or_somebody_planned_it():

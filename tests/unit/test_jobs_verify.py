@@ -5,6 +5,7 @@ from builders import a_report, an_assessment, an_instance
 from ledgers import KEY
 
 from jobs.health.recovery import Action, Attempt, AttemptOutcome, AttemptState, Origin
+from jobs.health.rules import BY_WORD
 from jobs.probe.verify import Look, Verification
 
 STILL_GUEST = an_instance(expect_motion_seconds=None, expect_sound_seconds=None)
@@ -265,3 +266,16 @@ def test_what_cannot_be_counted_for_a_while_is_counted_with_the_next():
 def test_people_who_were_never_counted_are_unknown_and_not_none():
     assert verified(an_attempt("x"), with_people(-1, None), with_people(3, 0)).lost.seconds is None
     assert verified(an_attempt("x"), with_people(-1, 1), with_people(3, None)).lost.seconds is None
+
+
+def test_what_browsers_post_cannot_make_an_act_that_helped_look_bad():
+    looks = [a_look(at, *BY_WORD) for at in (3, 6, 9)]
+
+    assert AttemptOutcome.HEALED is outcome(an_attempt("ScreenFrozen"), BEFORE, *looks)[0]
+
+
+def test_an_act_on_the_stream_is_judged_by_what_browsers_post():
+    looks = [a_look(at, "ClientError") for at in (3, 6, 9)]
+    attempt = an_attempt("ClientLowFrameRate", action=Action.RESTART_STREAM)
+
+    assert AttemptOutcome.NO_EFFECT is outcome(attempt, a_look(-1, "ClientLowFrameRate"), *looks)[0]
