@@ -20,7 +20,8 @@ def outlook(standing: Standing) -> str:
         return f'<p class="why-not">Not told: {escape(UNTOLD)}.</p>'
     budget = ("attempts in the last 60 minutes", f"{known.spent} of at most {known.max_attempts}")
     if known.plan is None:
-        return f"<p>No incident is open, so nothing is planned.</p>{table([budget])}"
+        why = "No plan was made for the open incident yet" if standing.incident else "No incident is open"
+        return f"<p>{why}, so nothing is planned.</p>{table([budget])}"
     return table([*_next(standing, known, known.plan), budget])
 
 
