@@ -1,26 +1,58 @@
-"""Badges and uptimes over HTTP, from a store that a real fleet's ticks filled."""
+"""Badges and uptimes as the WSGI callable answers them, from a store that a real fleet's ticks filled."""
 
-import time
+from contextlib import closing, contextmanager
+from wsgiref.util import setup_testing_defaults
 from xml.etree import ElementTree as ET
 
 import pytest
-from api_process import an_api
+from api_process import Reply
 from stores import TICK_MS, a_fleet, an_instance
 
+from api.app import Application
+from api.follower import Follower
 from jobs.health.model import ProbeOutcome
 
 PERIODS = ("24h", "7d", "30d")
 SVG = "{http://www.w3.org/2000/svg}"
 
+# 2026-11-26T13:44:10Z.
+NOW_MS = 1_795_700_650_000
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory):
+
+class Api:
+    """The WSGI callable over a store, at a moment that a test sets."""
+
+    def __init__(self, path):
+        self.now_ms = NOW_MS
+        self.follower = Follower(path, lambda: self.now_ms)
+        self.application = Application(self.follower, lambda: self.now_ms, None)
+
+    def ask(self, path, *, headers=None):
+        """Return the answer to a GET."""
+        environ = {"PATH_INFO": path} | {
+            f"HTTP_{name.upper().replace('-', '_')}": value for name, value in (headers or {}).items()
+        }
+        setup_testing_defaults(environ)
+        began = []
+        body = b"".join(self.application(environ, lambda *begun: began.extend(begun)))
+        return Reply(int(began[0][:3]), {name.lower(): value for name, value in began[1]}, body)
+
+
+@contextmanager
+def an_api(path):
+    """Yield an API over a store that may not be there."""
+    api = Api(path)
+    with closing(api.follower):
+        yield api
+
+
+@pytest.fixture
+def api(tmp_path):
     """An API over four ticks of two instances, of which one was never reached."""
-    path = tmp_path_factory.mktemp("badges") / "loco.db"
     instances = [an_instance(), an_instance(1)]
-    with a_fleet(path, instances, at_ms=int(time.time() * 1000) - 4 * TICK_MS) as fleet:
+    with a_fleet(tmp_path / "loco.db", instances, at_ms=NOW_MS - 4 * TICK_MS) as fleet:
         fleet.ticks(4, {"instance-1": ProbeOutcome.REFUSED})
-        with an_api(path) as running:
+        with an_api(tmp_path / "loco.db") as running:
             yield running
 
 
@@ -81,15 +113,17 @@ def test_uptimes_are_told_with_what_nobody_saw(api):
     assert (None, [], None) == tuple(told["beats"][0][name] for name in ("verdict", "codes", "healthyShare"))
 
 
-def test_a_stale_verdict_is_unknown(tmp_path):
-    with (
-        a_fleet(tmp_path / "loco.db", [an_instance()], at_ms=int(time.time() * 1000) - 20 * TICK_MS) as fleet,
-        an_api(tmp_path / "loco.db") as api,
-    ):
-        fleet.ticks(4)
+def test_a_stale_verdict_is_unknown(api):
+    api.now_ms += 10 * TICK_MS
 
-        assert ["instance-0", "unknown"] == written(api, "/badge/instance-0.svg")
-        assert ["fleet", "unknown"] == written(api, "/badge.svg")
+    assert ["instance-0", "unknown"] == written(api, "/badge/instance-0.svg")
+    assert ["fleet", "unknown"] == written(api, "/badge.svg")
+
+
+def test_an_uptime_falls_while_nobody_watches(api):
+    api.now_ms += 60 * TICK_MS
+
+    assert ["uptime 24h", "6.34 % (93.65 % unseen)"] == written(api, "/badge/instance-0/24h.svg")
 
 
 def test_without_a_store_the_fleet_is_unknown_and_no_instance_is_known(tmp_path):
@@ -99,14 +133,9 @@ def test_without_a_store_the_fleet_is_unknown_and_no_instance_is_known(tmp_path)
         assert 503 == api.ask("/badge/instance-0.svg").status
 
 
-def test_an_uptime_is_unknown_once_the_store_is_gone(tmp_path):
-    with (
-        a_fleet(tmp_path / "loco.db", [an_instance()], at_ms=int(time.time() * 1000) - 4 * TICK_MS) as fleet,
-        an_api(tmp_path / "loco.db") as api,
-    ):
-        fleet.ticks(4)
-        assert ["uptime 24h", "100 %"] == written(api, "/badge/instance-0/24h.svg")
-        (tmp_path / "loco.db").unlink()
+def test_an_uptime_is_unknown_once_the_store_is_gone(api, tmp_path):
+    assert ["uptime 24h", "100 %"] == written(api, "/badge/instance-0/24h.svg")
+    (tmp_path / "loco.db").unlink()
 
-        assert ["uptime 24h", "unknown"] == written(api, "/badge/instance-0/24h.svg")
-        assert 503 == api.ask("/api/instances/instance-0/uptime").status
+    assert ["uptime 24h", "unknown"] == written(api, "/badge/instance-0/24h.svg")
+    assert 503 == api.ask("/api/instances/instance-0/uptime").status
