@@ -28,13 +28,14 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The head of a request; `path` is without the query, header names are in lower case."""
+    """The head of a request; `path` is without the query, header names are in lower case. peer: who is connected."""
 
     method: str
     path: str
     headers: dict[str, str]
     is_kept_alive: bool
     body_bytes: int
+    peer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,8 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-def parse_head(head: bytes) -> Request:
-    """Return the request whose head, up to its empty line, is given.
+def parse_head(head: bytes, *, peer: str = "") -> Request:
+    """Return the request whose head, up to its empty line, is given. peer: the address that it came from.
 
     Raises: BadRequest. Source: RFC 9112, sections 3, 5 and 6.
     """
@@ -75,6 +76,7 @@ def parse_head(head: bytes) -> Request:
         headers=headers,
         is_kept_alive=connection != "close" and (words[2] != "HTTP/1.0" or connection == "keep-alive"),
         body_bytes=int(length[:12]),
+        peer=peer,
     )
 
 

@@ -205,6 +205,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     """What one browser posted last, in the seed's field names.
 
     packetLoss: ratio 0-1. jitter, latency: seconds. framerate: per second. resolution: `WxH`.
+    frozen: share of the time in which no frame came when one was due, 0-1.
     """
 
     id: str
@@ -213,6 +214,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     jitter: float | None = None
     latency: float | None = None
     framerate: float | None = None
+    frozen: float | None = None
     resolution: str | None = None
     codec: str | None = None
     error: str | None = None

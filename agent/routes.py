@@ -97,9 +97,9 @@ class Routes:
     def _challenge(self, _request: Request, _body: bytes) -> Answer:
         return self._door.challenge()
 
-    def _client_stats(self, _request: Request, body: bytes) -> Answer:
+    def _client_stats(self, request: Request, body: bytes) -> Answer:
         try:
-            self._rounds.clients.post(body)
+            self._rounds.clients.post(body, sender=_sender(request))
         except StatsInvalid as error:
             return problem(HTTPStatus.BAD_REQUEST, str(error))
         except TooManyStats as error:
@@ -110,6 +110,12 @@ class Routes:
         """Let a page of another origin post JSON (Fetch standard, CORS-preflight)."""
         allowed = (("Access-Control-Allow-Methods", "POST"), ("Access-Control-Allow-Headers", "content-type"))
         return Answer(HTTPStatus.NO_CONTENT, headers=(*allowed, ("Access-Control-Max-Age", "600")))
+
+
+def _sender(request: Request) -> str:
+    """Return the address of the browser: as the proxy nearest to us says, where one does, else whoever is connected."""
+    forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    return forwarded or request.peer
 
 
 def _file(name: str, content_type: str) -> Route:

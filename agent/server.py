@@ -50,7 +50,7 @@ class Server:
         """Accept connections until the process ends."""
         while True:
             try:
-                link, _ = self._listener.accept()
+                link, peer = self._listener.accept()
             except OSError as error:
                 _log.warning("cannot accept a connection", extra={"reason": str(error)})
                 time.sleep(0.1)  # out of descriptors: the open ones must end first
@@ -59,7 +59,7 @@ class Server:
                 self._turn_away(link, f"{MAX_CONNECTIONS} connections are open")
                 continue
             try:
-                threading.Thread(target=self._converse, args=(link,), name="http", daemon=True).start()
+                threading.Thread(target=self._converse, args=(link, peer[0]), name="http", daemon=True).start()
             except RuntimeError as error:  # the container's limit of threads
                 self._places.release()
                 self._turn_away(link, str(error))
@@ -86,12 +86,12 @@ class Server:
             link.setblocking(False)  # noqa: FBT003 - the standard library's signature
             link.send(write(answer, is_head=False, is_kept_alive=False))
 
-    def _converse(self, link: socket.socket) -> None:
+    def _converse(self, link: socket.socket, peer: str) -> None:
         """Answer requests on one connection until either side has had enough."""
         try:
             with link, contextlib.suppress(OSError):
                 link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                connection = _Connection(link)
+                connection = _Connection(link, peer)
                 while self._exchange(connection):
                     pass
         finally:
@@ -125,8 +125,8 @@ class Server:
 class _Connection:
     """Bytes of one peer, with a deadline for a whole request rather than for each piece of it."""
 
-    def __init__(self, link: socket.socket) -> None:
-        self._link = link
+    def __init__(self, link: socket.socket, peer: str) -> None:
+        self._link, self._peer = link, peer
         self._buffer = b""
         self._deadline = 0.0
 
@@ -150,7 +150,7 @@ class _Connection:
                 raise BadRequest(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"more than {MAX_HEAD_BYTES} bytes")
             self._read_on()
         head, _, self._buffer = self._buffer.partition(END_OF_HEAD)
-        return parse_head(head)
+        return parse_head(head, peer=self._peer)
 
     def read_body(self, request: Request, *, limit: int) -> bytes:
         """Return the request's body. Raises: BadRequest, OSError."""
