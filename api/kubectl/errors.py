@@ -4,6 +4,7 @@ Exception
 ├── AskFailed        an answer was wanted and there is none: exit code 1
 │   ├── KubectlFailed    kubectl's own sentence and exit code
 │   └── ApiFailed        what stands at --url said no, or nothing
+├── Strange          an answer of another version, or of something else: exit code 1
 ├── NoSuchThing      exit code 4
 ├── WrongUse         exit code 2
 └── TimedOut         exit code 1
@@ -47,6 +48,12 @@ class ApiFailed(AskFailed):
     def is_not_found(self) -> bool:
         """Tell whether it said 404."""
         return self.status == 404
+
+
+class Strange(Exception):
+    """An answer without what every answer of ours has; the error that it led to is its cause."""
+
+    exit_code = 1
 
 
 class NoSuchThing(Exception):

@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 
 from api.kubectl.errors import AskFailed, NoSuchThing, WrongUse
 from api.kubectl.options import DEFAULT_NAMESPACE, kubectl_of, source_of
-from api.kubectl.source import Direct, Source, ask_json
+from api.kubectl.source import Source, ask_json
 
 # As `get -o name` prints it.
 PREFIX = "instance/"
@@ -105,8 +105,6 @@ def _complete(context: click.Context, _: click.Parameter, begun: str) -> list[Co
     given = context.params
     kubectl = kubectl_of(given.get("namespace") or DEFAULT_NAMESPACE, given.get("context"), given.get("kubeconfig"))
     source = source_of(replace(kubectl, patience_seconds=_TAB_SECONDS), given.get("url"))
-    if isinstance(source, Direct):
-        source = replace(source, patience_seconds=_TAB_SECONDS)
     try:
         entries = ask_json(source, "/api/instances")
         return [CompletionItem(one["id"], help=one["verdict"]) for one in entries if one["id"].startswith(begun)]

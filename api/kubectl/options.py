@@ -10,8 +10,9 @@ from urllib.parse import SplitResult, urlsplit
 
 import click
 
+from api.kubectl.errors import Strange
 from api.kubectl.program import Kubectl
-from api.kubectl.source import Direct, Proxied, Source
+from api.kubectl.source import Proxied, Source
 
 DEFAULT_NAMESPACE = "loco-health"
 
@@ -80,7 +81,10 @@ def source_options(command: _Command) -> _Command:
     @functools.wraps(command)
     def with_source(*, url: SplitResult | None, **others: Any) -> Any:  # noqa: ANN401 - a command's own options
         given = {name: others.pop(name) for name in _OF_CLUSTER}
-        return command(source=source_of(kubectl_of(**given), url), **others)
+        try:
+            return command(source=source_of(kubectl_of(**given), url), **others)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise Strange(f"what the API answered has another shape than this version knows: {error!r}") from error
 
     url = click.option("--url", metavar="URL", callback=_url, help="Ask the API at this address, without a cluster.")
     return cast("_Command", _of_cluster(url(with_source)))
@@ -114,4 +118,8 @@ def kubectl_of(namespace: str, context: str | None, kubeconfig: str | None) -> K
 
 def source_of(kubectl: Kubectl, url: SplitResult | None) -> Source:
     """Return where answers come from."""
-    return Direct(url) if url else Proxied(kubectl)
+    if url is None:
+        return Proxied(kubectl)
+    from api.kubectl.direct import Direct  # noqa: PLC0415 - see there
+
+    return Direct(url, kubectl.patience_seconds)

@@ -8,7 +8,7 @@ PROBLEMS: Mapping[str, str] = {
     "UnknownRoute": "nothing is served at that path",
     "UnknownInstance": "the inventory has no such id",
     "UnknownIncident": "no incident has that id",
-    "UnknownAttempt": "the incident has no attempt of that id, or it kept no picture",
+    "UnknownAttempt": "no attempt has that number",
     "NoPicture": "no screen picture was ever taken",
     "MethodNotAllowed": "a method that this path doesn't have; Allow lists those that it has",
     "BadQuery": "an unknown or repeated name, or a value outside its bounds; detail says which",

@@ -1,22 +1,17 @@
-"""Where answers come from: the API in the cluster, through the API server's service proxy, or one at a URL."""
+"""Where answers come from: the API in the cluster, through the API server's service proxy, or another."""
 
 from __future__ import annotations
 
-import http.client
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import SplitResult
 
 import msgspec
 
 from api.kubectl.errors import ApiFailed
-from api.kubectl.program import PATIENCE_SECONDS, Kubectl
+from api.kubectl.program import Kubectl
 
 # The way of the API server to the API, which needs the right to it; reading only, so it needs no token of its own.
 PROXY = "/services/http:loco-api:3000/proxy"
-
-# chosen: deep health of 10,000 instances is half of it.
-_MAX_BYTES = 64 * 1024 * 1024
 
 
 class Source(Protocol):
@@ -37,34 +32,6 @@ class Proxied:
         return self.kubectl.fetch(f"{self.kubectl.core}{PROXY}{path}")
 
 
-@dataclass(frozen=True, slots=True)
-class Direct:
-    """The API at a URL. It is asked as it stands there: no proxy, no redirect."""
-
-    url: SplitResult
-    patience_seconds: float = PATIENCE_SECONDS
-
-    def ask(self, path: str) -> bytes:
-        """Return the body at a path of the API. Raises: ApiFailed."""
-        secure = self.url.scheme == "https"
-        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        connection = kind(self.url.hostname or "", self.url.port, timeout=self.patience_seconds)
-        try:
-            connection.request("GET", self.url.path.rstrip("/") + path)
-            answer = connection.getresponse()
-            status, body = answer.status, answer.read(_MAX_BYTES + 1)
-        except (OSError, http.client.HTTPException) as error:
-            why = error or type(error).__name__
-            raise ApiFailed(f"the API at {self.url.geturl()} can't be asked: {why}") from error
-        finally:
-            connection.close()
-        if status != http.client.OK:
-            raise ApiFailed(f"the API at {self.url.geturl()} says {_told(status, body)}", status)
-        if len(body) > _MAX_BYTES:
-            raise ApiFailed(f"the API at {self.url.geturl()} answered over {_MAX_BYTES} bytes at {path}")
-        return body
-
-
 def ask_json(source: Source, path: str) -> Any:  # noqa: ANN401 - JSON
     """Return the JSON at a path of the API. Raises: AskFailed."""
     body = source.ask(path)
@@ -72,12 +39,3 @@ def ask_json(source: Source, path: str) -> Any:  # noqa: ANN401 - JSON
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ApiFailed(f"{path} answered no JSON; is this the API of loco-health?") from None
-
-
-def _told(status: int, body: bytes) -> str:
-    """Return the sentence of a problem, or the status's own phrase."""
-    try:
-        detail = msgspec.json.decode(body, type=dict[str, Any])["detail"]
-    except (msgspec.MsgspecError, KeyError, UnicodeDecodeError, RecursionError):
-        detail = http.client.responses.get(status, "nothing that HTTP knows")
-    return f"{status}: {detail}"

@@ -4,12 +4,17 @@ import json
 import os
 import re
 import signal
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 from api_process import an_api
+from servers import serving
+from stores import TICK_MS, a_fleet, an_instance
 from typing_loco import an_ill_fleet, freshen, started, typed
+
+from jobs.health.model import ProbeOutcome
 
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "golden" / "kubectl"
 
@@ -41,6 +46,17 @@ def read_until(file, wanted):
     while wanted not in seen:
         seen += file.read(4096)
     return seen + file.read(4096)
+
+
+def answering(body, *, promised=None):
+    """Return what answers every request with these bytes."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body) if promised is None else promised}\r\n\r\n".encode()
+
+    def serve(connection):
+        connection.recv(4096)
+        connection.sendall(head + body)
+
+    return serve
 
 
 def columns(line):
@@ -267,6 +283,43 @@ def test_nobody_at_the_address_is_one_sentence():
         done.code,
         done.err,
     )
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"instance-0": {}}', "has another shape than this version knows: KeyError('kubernetes')"),
+        (b"[1]", "has another shape than this version knows: AttributeError("),
+        (b"<html>", "/api/quality/deep-health answered no JSON; is this the API of loco-health?"),
+        (b"[" * 100_000, "answered no JSON"),
+    ],
+)
+def test_something_else_at_the_address_is_one_sentence(body, expected):
+    with serving(answering(body)) as server:
+        done = typed("get", "--url", f"http://127.0.0.1:{server.port}")
+
+    assert (1, "", 1, True) == (done.code, done.out, done.err.count("\n"), expected in done.err)
+
+
+def test_an_answer_that_is_cut_off_is_one_sentence():
+    with serving(answering(b"{}", promised=100)) as server:
+        done = typed("get", "--url", f"http://127.0.0.1:{server.port}")
+
+    assert (1, True) == (done.code, "can't be asked: IncompleteRead" in done.err)
+
+
+def test_incidents_of_several_pages_are_all_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr("api.kubectl.incidents._PAGE", 2)
+    path, ill = tmp_path / "loco.db", {f"instance-{n}": ProbeOutcome.REFUSED for n in range(5)}
+    with a_fleet(path, map(an_instance, range(5)), at_ms=int(time.time() * 1000) - 4 * TICK_MS) as fleet:
+        fleet.ticks(3, ill)
+        with an_api(path) as api:
+            found = typed("incidents", "-o", "name", "--url", f"http://127.0.0.1:{api.port}").out.split()
+            only = typed(
+                "incidents", "--open", "--no-headers", "--url", f"http://127.0.0.1:{api.port}"
+            ).out.splitlines()
+
+    assert (5, 5) == (len(set(found)), len(only))
 
 
 def test_an_api_without_a_store_says_why(tmp_path):
