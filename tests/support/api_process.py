@@ -66,11 +66,24 @@ class Api:
         return self.process.wait(20), time.monotonic() - started
 
 
+# For tests that ask for more within a second than people do in an hour.
+PATIENT = """
+from api import asking
+asking.OF_ONE = asking.OF_ALL = asking.OF_STRANGERS = asking.Rate(10_000, 1)
+from api.__main__ import main
+main()
+"""
+
+
 @contextmanager
-def an_api(store, *, host="127.0.0.1", port=0, **settings):
-    """Yield an API that listens, on a port that the kernel chose unless one is given; settings: of its environment."""
+def an_api(store, *, host="127.0.0.1", port=0, is_patient=False, **settings):
+    """Yield an API that listens, on a port that the kernel chose unless one is given.
+
+    is_patient: anything may be asked for as often as one likes. settings: of its environment.
+    """
+    program = ["-c", PATIENT] if is_patient else ["-m", "api"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "api", "--store", store, "--listen", f"{host}:{port}"],
+        [sys.executable, *program, "--store", store, "--listen", f"{host}:{port}"],
         env={**os.environ, **settings},
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
