@@ -28,7 +28,7 @@ def on_this_machine(folder, **settings):
     inventory.write_text(json.dumps([an_instance().fields]))
     token_file = folder / "token"
     given = {"LOCO_TOKEN_FILE": str(token_file), "LOCO_INSTANCES": str(inventory), **settings}
-    with an_api(store, **given) as api:
+    with an_api(store, is_patient=True, **given) as api:
         yield api, token_file.read_text().strip()
 
 
