@@ -64,7 +64,7 @@ def instance(call: Call) -> str:
     key, until_ms = standing.instance.key, call.fleet.observed_at_ms or 0
 
     def question(connection: sqlite3.Connection) -> tuple[list[Rollup], list[Change]]:
-        rows = reader.hours if span is Span.MONTH else reader.minutes
+        rows = reader.hours_so_far if span is Span.MONTH else reader.minutes
         rollups = rows(connection, key, since_ms=until_ms - span.ms)
         return rollups, reader.changes(connection, key, since_ms=0, limit=CHANGES)
 

@@ -53,7 +53,7 @@ def _history(call: Call) -> Answer:
     limit = query.whole_number(values, "limit", default=DEFAULT_POINTS, highest=MAX_POINTS)
     since_ms = query.instant_ms(values, "since") or 0
     key = call.standing.instance.key
-    rows = reader.minutes if resolution == "minute" else reader.hours
+    rows = reader.minutes if resolution == "minute" else reader.hours_so_far
     rollups = call.ask(lambda connection: rows(connection, key, since_ms=since_ms))
     return json_answer(
         past.history(call.standing, resolution, rollups[-limit:]), observed_at_ms=call.standing.observed_at_ms

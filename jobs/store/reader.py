@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from functools import reduce
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -24,7 +26,7 @@ from jobs.health.model import (
     Reason,
     Verdict,
 )
-from jobs.health.rollup import Rollup
+from jobs.health.rollup import HOUR_MS, Rollup, merge, start_of
 from jobs.store.body import unpack
 from jobs.store.rollups import of_instance
 
@@ -206,6 +208,17 @@ def minutes(connection: sqlite3.Connection, key: InstanceKey, *, since_ms: int) 
 def hours(connection: sqlite3.Connection, key: InstanceKey, *, since_ms: int) -> list[Rollup]:
     """Return one instance's hours that start at `since_ms` or later, oldest first; the newest may not be whole yet."""
     return of_instance(connection, "hours", key, since_ms)
+
+
+def hours_so_far(connection: sqlite3.Connection, key: InstanceKey, *, since_ms: int) -> list[Rollup]:
+    """Return the same hours, and those that aren't rolled up yet out of their minutes; the newest isn't over."""
+    rolled = hours(connection, key, since_ms=since_ms)
+    ended_ms = rolled[-1].start_at_ms + HOUR_MS if rolled else since_ms
+    rest = minutes(connection, key, since_ms=ended_ms)
+    return rolled + [
+        reduce(merge, each, Rollup(start_ms))
+        for start_ms, each in groupby(rest, lambda minute: start_of(minute.start_at_ms, HOUR_MS))
+    ]
 
 
 def last_runs(connection: sqlite3.Connection) -> list[Run]:
