@@ -81,9 +81,9 @@ def _reasons(standing: Standing) -> str:
 
 
 def _reason(reason: Reason) -> str:
-    """Return one reason in words, with what was measured and the limit."""
-    facts = "".join(f"<li>{escape(fact(one))}</li>" for one in reason.evidence)
+    """Return one reason in words, with what was measured and the limit; a finding's numbers are for its own page."""
     kind = "finding" if reason.severity is Severity.FINDING else "fault"
+    facts = "" if kind == "finding" else "".join(f"<li>{escape(fact(one))}</li>" for one in reason.evidence)
     return (
         f'<li class="{kind}">{escape(meaning(reason.code))} <code>{escape(reason.code)}</code>'
         f"{f'<ul>{facts}</ul>' if facts else ''}</li>"

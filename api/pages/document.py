@@ -61,9 +61,10 @@ def sign(verdict: Verdict) -> str:
 
 
 def moment(at_ms: int, lead: str) -> str:
-    """Return a moment; the script turns its text into an age, `lead` says of what."""
+    """Return a moment; the script turns it into an age, `lead` says of what: `observed ` or, for how long, `for `."""
     at = rfc3339(at_ms)
-    return f'<time datetime="{at}" data-lead="{lead}">{at[11:19]} UTC</time>'
+    told = "since " if lead == "for " else lead
+    return f'<time datetime="{at}" data-lead="{lead}">{told}{at[11:19]} UTC</time>'
 
 
 def trouble(fleet: Fleet) -> str:

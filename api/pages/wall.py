@@ -41,28 +41,39 @@ def render(fleet: Fleet, wanted: Filter = EVERYTHING, trends: Mapping[InstanceKe
 
 def refuse(fleet: Fleet, detail: str) -> str:
     """Return the document that says why a query shows nothing."""
-    body = f'<p class="banner note">{escape(detail)}; nothing is shown. <a href="./">Show all instances</a></p>'
+    told = escape(f"{detail[:1].upper()}{detail[1:]}; nothing is shown.")
+    body = f'<p class="banner note">{told} <a href="./">Show all instances</a></p>'
     return document(fleet, title="nothing to show", top=_top(fleet, EVERYTHING), body=body)
 
 
 def _title(fleet: Fleet) -> str:
     """Return what a browser tab can say in a few letters."""
-    if trouble(fleet):
-        return "no live data"
-    total, sick = len(fleet.standings), _sick(fleet)
-    return f"{sick} of {total} not healthy" if sick else f"all {total} healthy"
+    return "no live data" if trouble(fleet) else _told(fleet)
 
 
-def _sick(fleet: Fleet) -> int:
-    return sum(standing.verdict is not Verdict.HEALTHY for standing in fleet.standings.values())
+def _told(fleet: Fleet) -> str:
+    """Return the fleet's verdict in a few words."""
+    if fleet.snapshot is None:
+        return "no data"
+    counts = _counts(fleet)
+    total, healthy = sum(counts.values()), counts[Verdict.HEALTHY]
+    if healthy == total:
+        return f"all {total} healthy" if total else "no instances"
+    word = "unknown" if counts[Verdict.UNKNOWN] == total - healthy else "not healthy"
+    return f"{total - healthy} of {total} {word}"
+
+
+def _counts(fleet: Fleet) -> Counter[Verdict]:
+    return Counter(standing.verdict for standing in fleet.standings.values())
 
 
 def _top(fleet: Fleet, wanted: Filter) -> str:
     """Return the fleet's verdict, which is that of its worst instance, and how many have each."""
-    counts = Counter(standing.verdict for standing in fleet.standings.values())
+    counts = _counts(fleet)
     worst = next((verdict for verdict in ORDER if counts[verdict]), Verdict.UNKNOWN)
-    total, sick = len(fleet.standings), _sick(fleet)
-    told = f"{sick} of {total} not healthy" if sick else f"all {total} healthy" if total else "no instances"
+    told = f"<span>{_told(fleet)}</span>"
+    if fleet.problem and counts:
+        worst, told = Verdict.UNKNOWN, f"last known: {told}"
     items = "".join(_count(verdict, counts[verdict], wanted) for verdict in ORDER if counts[verdict])
     return f'<h1 class="headline {worst}">{sign(worst)}{told}</h1>\n  <ul class="counts">{items}</ul>'
 

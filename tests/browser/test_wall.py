@@ -161,7 +161,7 @@ def test_a_bad_query_is_one_sentence_with_and_without_script(tmp_path, open_page
             page = open_page(url + "?verdict=bad", java_script_enabled=script, expects=("400",))
 
             expect(page.locator("main .banner")).to_contain_text(
-                "query parameter verdict is 'bad'; allowed are all, sick"
+                "Query parameter verdict is 'bad'; allowed are all, sick"
             )
             page.get_by_role("link", name="Show all instances").click()
             expect(page.locator(".card")).to_have_count(3)
