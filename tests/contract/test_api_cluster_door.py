@@ -35,7 +35,9 @@ def store(tmp_path_factory):
 def in_a_cluster(store, port, ca):
     """Yield an API that runs in the cluster of a server at `port`."""
     settings = {"LOCO_CLUSTER_CA": str(ca), "KUBERNETES_SERVICE_HOST": "127.0.0.1"}
-    with an_api(store, is_patient=True, **settings, KUBERNETES_SERVICE_PORT=str(port), HTTPS_PROXY="http://127.0.0.1:1") as api:
+    with an_api(
+        store, is_patient=True, **settings, KUBERNETES_SERVICE_PORT=str(port), HTTPS_PROXY="http://127.0.0.1:1"
+    ) as api:
         yield api
 
 
