@@ -33,7 +33,9 @@ _POLICY = (
 
 _ONLY_READS = "this API only reads: it was given neither LOCO_CLUSTER_CA nor LOCO_TOKEN_FILE; nothing was started"
 
-SECURITY_HEADERS = (
+EVERY_HEADER = (
+    ("Cache-Control", "no-cache"),
+    ("Vary", "Accept, Accept-Encoding"),
     ("Content-Security-Policy", _POLICY),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
@@ -139,12 +141,7 @@ def _not_allowed(method: str, allowed: tuple[str, ...]) -> Problem:
 
 def _transfer(answer: Answer, environ: Environ) -> tuple[HTTPStatus, bytes, list[tuple[str, str]]]:
     """Return status, body and headers as the request's own headers ask for them."""
-    headers = [
-        ("Cache-Control", "no-cache"),
-        ("Vary", "Accept, Accept-Encoding"),
-        *SECURITY_HEADERS,
-        *answer.headers,
-    ]
+    headers = [*EVERY_HEADER, *answer.headers]
     if answer.status is HTTPStatus.OK:
         headers.append(("ETag", answer.etag))
         if is_known(answer.etag, environ.get("HTTP_IF_NONE_MATCH", "")):

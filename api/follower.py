@@ -1,21 +1,20 @@
-"""Following one store file: its newest snapshot, and queries, for several threads over one read-only connection."""
+"""Following one store file: its newest snapshot, and queries, for several threads over two read-only connections."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from api.fleet import Fleet, see
 from api.instants import rfc3339
 from api.mounted import Mounted
+from api.opened import Opened
 from api.recovery import Bounds
 from api.snapshot import Snapshot, load
-from jobs.errors import JobError, StoreLocked
-from jobs.store.connection import open_reader, reading
+from jobs.errors import JobError
 from jobs.switches import stop_in
 
 Found = TypeVar("Found")
@@ -46,10 +45,11 @@ class Follower:
         self.bounds = bounds or Bounds()
         self._clock_ms = clock_ms
         self._second = second
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
-        self._data_version: int | None = None
+        # One of its own for each, so that a long query keeps no tick from being seen.
+        self._looking, self._querying = Opened(path), Opened(path)
+        self._look_lock, self._query_lock = threading.Lock(), threading.Lock()
+        # The connection and its count of other connections' commits, as of the last look.
+        self._seen: tuple[int, int] | None = None
         self._snapshot: Snapshot | None = None
         self._fleet = see(None, "", clock_ms())
 
@@ -61,28 +61,29 @@ class Follower:
     def look(self) -> Fleet:
         """Return the fleet as of now; also when the store refuses. Cost: 50 us when nothing moved.
 
-        While another thread reads the store, the snapshot that it last saw is told at once, as old as it is by now.
+        While another thread takes a new tick over, the one before is told at once, as old as it is by now.
         """
-        if not self._lock.acquire(blocking=self._fleet.snapshot is None):
+        if not self._look_lock.acquire(blocking=self._fleet.snapshot is None):
             fleet = self._fleet
             return self._as_of_now(fleet, fleet.snapshot, fleet.problem)
         try:
             return self._refreshed()
         finally:
-            self._lock.release()
+            self._look_lock.release()
 
     def query(self, ask: Callable[[sqlite3.Connection], Found]) -> Found:
         """Return what `ask` reads in one transaction.
 
         Raises: JobError when the store can't be read.
         """
-        with self._lock, self._transaction(QUERY_WAIT_MS) as connection:
+        with self._query_lock, self._querying.transaction(QUERY_WAIT_MS) as connection:
             return ask(connection)
 
     def close(self) -> None:
         """Close the file; a later look opens it again."""
-        with self._lock:
-            self._drop()
+        with self._look_lock, self._query_lock:
+            self._looking.close()
+            self._querying.close()
 
     def _refreshed(self) -> Fleet:
         """Return the fleet as of now, and keep it."""
@@ -113,54 +114,17 @@ class Follower:
 
     def _newest(self) -> Snapshot:
         """Return the snapshot of now, the same one when no other connection has committed since."""
-        with self._transaction(LOOK_WAIT_MS) as connection:
+        with self._looking.transaction(LOOK_WAIT_MS) as connection:
             (data_version,) = connection.execute("PRAGMA data_version").fetchone()
-            if self._snapshot is not None and data_version == self._data_version:
+            seen = (self._looking.serial, data_version)
+            if self._snapshot is not None and seen == self._seen:
                 return self._snapshot
             # Another file may hold another fleet under the same revision.
-            previous = None if self._data_version is None else self._snapshot
+            previous = self._snapshot if self._seen and self._seen[0] == self._looking.serial else None
             snapshot = load(connection, previous, self.bounds)
-        self._data_version = data_version
+        self._seen = seen
         return snapshot
-
-    @contextmanager
-    def _transaction(self, wait_ms: int) -> Iterator[sqlite3.Connection]:
-        """Yield the connection for queries of one moment.
-
-        Raises: JobError.
-        """
-        try:
-            connection = self._opened()
-            connection.execute(f"PRAGMA busy_timeout={wait_ms}")
-            with reading(connection):
-                yield connection
-        except StoreLocked as error:
-            raise StoreLocked(f"store {self.path} was held by a writer for over {wait_ms} ms") from error
-
-    def _opened(self) -> sqlite3.Connection:
-        """Return a connection to the file that the path names now."""
-        file = _identity(self.path)
-        if self._connection is not None and file == self._file:
-            return self._connection
-        self._drop()
-        self._connection, self._file = open_reader(self.path), file
-        return self._connection
-
-    def _drop(self) -> None:
-        """Close the connection; the next look opens a new one."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = self._file = self._data_version = None
 
 
 def _is_newer(snapshot: Snapshot, than: Snapshot | None) -> bool:
     return than is None or (snapshot.observed_at_ms or 0) > (than.observed_at_ms or 0)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells this file from another one of the same name, None when there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

@@ -18,7 +18,7 @@ from waitress.server import BaseWSGIServer, create_server
 from waitress.task import ErrorTask, WSGITask
 
 from agent.commandline import CONTEXT_SETTINGS, log_level_option, start_logging
-from api.app import Application
+from api.app import EVERY_HEADER, Application
 from api.asked import MAX_BODY_BYTES
 from api.doors import Local, open_door
 from api.follower import Follower
@@ -33,12 +33,22 @@ from jobs.health.policyfile import parse_policy
 log = logging.getLogger(__name__)
 
 # chosen, each far above what a browser or a scraper sends, and low enough that 200 of them fit a small pod.
+MAX_HEADER_BYTES = 16 * 1024
 LIMITS = {
     "threads": 4,
     "connection_limit": 200,
     "channel_timeout": 30,
-    "max_request_header_size": 16 * 1024,
-    "max_request_body_size": MAX_BODY_BYTES,
+    "max_request_header_size": MAX_HEADER_BYTES + 1,  # waitress refuses what reaches its limits
+    "max_request_body_size": MAX_BODY_BYTES + 1,
+}
+
+# waitress's own words are for who runs it, and may hold a header line.
+_REFUSALS = {
+    HTTPStatus.BAD_REQUEST: "what was sent is no HTTP request",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"the body is over {MAX_BODY_BYTES} bytes",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: f"request line and headers are over {MAX_HEADER_BYTES} bytes",
+    HTTPStatus.NOT_IMPLEMENTED: "of transfer codings only chunked is taken",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "a bug of ours kept the answer from being made; the log has the traceback",
 }
 
 
@@ -48,12 +58,12 @@ class ProblemTask(ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         """Write the problem and close the connection."""
         status = HTTPStatus(self.request.error.code)
-        reason = (
-            ProblemReason.INTERNAL_ERROR if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ProblemReason.BAD_REQUEST
-        )
-        answer = Problem(status, reason, f"{self.request.error.body.strip()}; nothing was done").answer("")
+        is_ours = status is HTTPStatus.INTERNAL_SERVER_ERROR
+        reason = ProblemReason.INTERNAL_ERROR if is_ours else ProblemReason.BAD_REQUEST
+        detail = _REFUSALS.get(status, status.phrase)
+        answer = Problem(status, reason, detail if is_ours else f"{detail}; nothing was done").answer("")
         self.status = f"{status.value} {status.phrase}"
-        self.response_headers.append(("Content-Type", answer.content_type))
+        self.response_headers += [*EVERY_HEADER, ("Content-Type", answer.content_type)]
         self.set_close_on_finish()
         self.content_length = len(answer.body)
         self.write(answer.body)

@@ -134,6 +134,26 @@ def test_a_thread_that_hangs_in_the_store_keeps_no_old_verdict_alive(store):
     assert ([Verdict.HEALTHY], [Verdict.UNKNOWN]) == (fresh, meanwhile)
 
 
+def test_a_long_query_keeps_no_tick_from_being_seen(store, follower):
+    hangs, may_go_on = threading.Event(), threading.Event()
+
+    def hang(_connection):
+        hangs.set()
+        may_go_on.wait(20)
+
+    querying = threading.Thread(target=follower.query, args=(hang,))
+    querying.start()
+    hangs.wait(20)
+    with closing(sqlite3.connect(store)) as writing:
+        writing.execute("UPDATE totals SET value = 77 WHERE name = 'revision'")
+        writing.commit()
+    meanwhile = follower.look().snapshot.revision
+    may_go_on.set()
+    querying.join()
+
+    assert 77 == meanwhile
+
+
 def test_a_replaced_file_is_the_new_fleet_even_under_the_same_revision(store, follower, tmp_path):
     with a_fleet(tmp_path / "other.db", [an_instance(5)], at_ms=START_MS) as fleet:
         fleet.ticks()

@@ -15,19 +15,20 @@ from api.asked import Made
 from api.follower import Follower
 from api.instants import now_ms
 from api.local import LocalDoor
+from jobs.store import reader
 
 TOKEN = "the-token-of-this-start"
 SETTINGS = {
     "base-url": "http://localhost",
     "headers": {"Authorization": f"Bearer {TOKEN}", "Accept-Encoding": "identity"},
-    "generation": {"max-examples": 20, "deterministic": True, "database": "none"},
+    "generation": {"max-examples": 10, "deterministic": True, "database": "none"},
 }
 
 
 class IdleDoor(LocalDoor):
     """The door of one machine, behind which nothing is started."""
 
-    def _start(self, what, words):
+    def _start(self, what, words):  # noqa: ARG002 - the signature of the real one
         return Made("host:1:2")
 
 
@@ -35,6 +36,7 @@ class Served:
     """The WSGI callable that the tests collected so early are to meet."""
 
     application = None
+    incident = None
 
     def __call__(self, environ, start_response):
         """Pass the request on."""
@@ -47,14 +49,16 @@ SCHEMA.app = SERVED = Served()
 
 @pytest.fixture(scope="module", autouse=True)
 def _application(tmp_path_factory):
-    """Serve a filled store by the real application; each request comes long after the one before."""
+    """Serve a filled store by the real application: all at one instant, yet each POST long after the one before."""
     folder = tmp_path_factory.mktemp("openapi")
     fill(folder / "loco.db")
+    at_ms = now_ms()
     inventory = folder / "instances.json"
     inventory.write_text("[]")
     door = IdleDoor(folder / "loco.db", TOKEN, token_file=folder / "token", instances=inventory)
-    with closing(Follower(folder / "loco.db", now_ms)) as follower:
-        SERVED.application = Application(follower, now_ms, door, clock=itertools.count(step=100).__next__)
+    with closing(Follower(folder / "loco.db", lambda: at_ms)) as follower:
+        SERVED.application = Application(follower, lambda: at_ms, door, clock=itertools.count(step=100).__next__)
+        SERVED.incident = follower.query(reader.incidents)[0].id
         yield
 
 
@@ -68,6 +72,6 @@ def test_an_operation_keeps_its_promises(case):
 def _make_real(case):
     """Let a good request ask for what there is: ids and cursors are no words that could be made up."""
     if "id" in case.path_parameters:
-        case.path_parameters["id"] = "instance-0"
+        case.path_parameters["id"] = SERVED.incident if "/incidents/" in case.path else "instance-0"
     for name in ("cursor", "before"):
         case.query.pop(name, None)

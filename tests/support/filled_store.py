@@ -16,6 +16,7 @@ from jobs.store.ledger import Ending
 
 PNG = b"\x89PNG\r\n\x1a\n" + zlib.compress(random.Random(1).randbytes(4000))
 
+
 def fill(store):
     """Write a fleet of which instance-1 has been lost for a while, and instance-2 was, but came back."""
     start_ms = int(time.time() * 1000) - 16 * TICK_MS
