@@ -213,7 +213,7 @@ def hours(connection: sqlite3.Connection, key: InstanceKey, *, since_ms: int) ->
 def hours_so_far(connection: sqlite3.Connection, key: InstanceKey, *, since_ms: int) -> list[Rollup]:
     """Return the same hours, and those that aren't rolled up yet out of their minutes; the newest isn't over."""
     rolled = hours(connection, key, since_ms=since_ms)
-    ended_ms = rolled[-1].start_at_ms + HOUR_MS if rolled else since_ms
+    ended_ms = rolled[-1].start_at_ms + HOUR_MS if rolled else start_of(since_ms + HOUR_MS - 1, HOUR_MS)
     rest = minutes(connection, key, since_ms=ended_ms)
     return rolled + [
         reduce(merge, each, Rollup(start_ms))

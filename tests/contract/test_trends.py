@@ -15,6 +15,7 @@ from api.spans import DAY_MS, HALF_HOUR_MS, PERIODS, begin_of, half_hour_spans, 
 from api.trends import Beat, Trends
 from jobs.health.model import Verdict
 from jobs.health.rollup import HOUR_MS, MINUTE_MS, Rollup, start_of
+from jobs.store import reader
 from jobs.store.connection import open_store, transaction
 from jobs.store.retention import apply_retention
 from jobs.store.rollups import add_to_minutes, put_hours
@@ -294,3 +295,26 @@ def test_threads_that_ask_at_once_are_told_the_same(past):
     # One that waited its second in vain is told of none.
     assert past.trends.of(past.ask, fleet) in found
     assert 2 >= len({id(one) for one in found})
+
+
+def test_hours_are_told_up_to_now_rolled_up_or_not(past):
+    hour_ms = start_of(NOW_MS, HOUR_MS)
+    past.minutes(hour_ms - 3 * HOUR_MS, NOW_MS, healthy=4, level_max=0.5)
+    apply_retention(past.store, at_ms=hour_ms - HOUR_MS + 1)
+    past.minute(NOW_MS, unhealthy=1, codes=("QemuDead",))
+
+    assert [
+        Rollup(hour_ms - 2 * HOUR_MS, healthy=240, level_max=0.5),
+        Rollup(hour_ms - HOUR_MS, healthy=240, level_max=0.5),
+        Rollup(hour_ms, healthy=45 * 4, unhealthy=1, level_max=0.5, codes=("QemuDead",)),
+    ] == past.follower.query(
+        lambda connection: reader.hours_so_far(connection, ONE.key, since_ms=hour_ms - 3 * HOUR_MS + 1)
+    )
+
+
+def test_a_store_without_a_rolled_up_hour_tells_hours_all_the_same(past):
+    past.minute(NOW_MS, healthy=4)
+
+    assert [Rollup(start_of(NOW_MS, HOUR_MS), healthy=4)] == past.follower.query(
+        lambda connection: reader.hours_so_far(connection, ONE.key, since_ms=0)
+    )
