@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import NoReturn
 
 from agent.commandline import LazyGroup, run
+
+PROGRAM = "kubectl-loco"
+
+# What click's completion scripts set; the name in usage, with its blank, makes none.
+COMPLETE = "_KUBECTL_LOCO_COMPLETE"
 
 COMMANDS = {
     "get": "api.kubectl.get:get",
@@ -26,7 +33,11 @@ group = LazyGroup("kubectl loco", COMMANDS, help="Ask the fleet's monitor for so
 
 
 def main() -> NoReturn:
-    """Run the plugin's command line."""
+    """Run the plugin's command line, or answer a shell that completes it."""
+    if COMPLETE in os.environ:
+        from click.shell_completion import shell_complete  # noqa: PLC0415 - only a shell asks for it
+
+        sys.exit(shell_complete(group, {}, PROGRAM, COMPLETE, os.environ[COMPLETE]))
     run(group, "kubectl loco")
 
 

@@ -12,9 +12,6 @@ from click.shell_completion import ShellComplete, get_completion_class
 _FILES = ":0"
 _NO_FILES = ":4"
 
-_PROGRAM = "kubectl-loco"
-_VARIABLE = "_KUBECTL_LOCO_COMPLETE"
-
 
 @click.command(short_help="Print a shell's completion script.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -23,20 +20,20 @@ def completion(*, shell: str) -> None:
 
     Example: source <(kubectl loco completion bash)
     """
-    from api.kubectl.__main__ import group  # noqa: PLC0415 - it imports this module when asked for it
+    from api.kubectl.__main__ import COMPLETE, PROGRAM, group  # noqa: PLC0415 - it imports this module when asked
 
     made = get_completion_class(shell)
     if made is None:
         raise click.UsageError(f"this version of click completes nothing for {shell}")
-    click.echo(made(group, {}, _PROGRAM, _VARIABLE).source())
+    click.echo(made(group, {}, PROGRAM, COMPLETE).source())
 
 
 def complete() -> NoReturn:
     """Print what may be the last word of the arguments, and kubectl's directive. It is `kubectl_complete-loco`."""
-    from api.kubectl.__main__ import group  # noqa: PLC0415
+    from api.kubectl.__main__ import COMPLETE, group  # noqa: PLC0415
 
     *words, begun = sys.argv[1:] or [""]
-    items = ShellComplete(group, {}, "kubectl loco", _VARIABLE).get_completions(words, begun)
+    items = ShellComplete(group, {}, "kubectl loco", COMPLETE).get_completions(words, begun)
     files = any(item.type in ("file", "dir") for item in items)
     for item in items:
         if item.type == "plain":

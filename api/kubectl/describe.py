@@ -11,7 +11,7 @@ import click
 from api.instants import now_ms
 from api.kubectl import story
 from api.kubectl.ages import UNKNOWN, age, ago
-from api.kubectl.errors import KubectlFailed
+from api.kubectl.errors import AskFailed, KubectlFailed
 from api.kubectl.fields import fields, section
 from api.kubectl.names import ask_about, name_argument
 from api.kubectl.options import source_options
@@ -44,20 +44,37 @@ def describe(*, name: str, source: Source) -> None:
     Example: kubectl loco describe loco/loco-emulator-3
     """
     deep = ask_about(source, name, "/api/quality/deep-health/{id}")
-    why = ask_json(source, f"/api/instances/{quote(deep['instanceId'], safe='')}/why")
+    why = _why(source, deep["instanceId"])
     events = _events(source.kubectl, deep["kubernetes"]) if isinstance(source, Proxied) else []
     show([*lines(deep, why, now_ms()), *events])
 
 
-def lines(deep: Mapping[str, Any], why: Mapping[str, Any], at_ms: int) -> list[str]:
-    """Return all that the API tells."""
-    found = why["incident"]
+def lines(deep: Mapping[str, Any], why: Mapping[str, Any] | str, at_ms: int) -> list[str]:
+    """Return all that the API tells. why: or a sentence about why it can't be told."""
     return [
         *fields(_head(deep, at_ms)),
         *section("Reasons", story.reasons(deep["reasons"], at_ms)),
         *section("What helps", map(plain, deep["recommendations"])),
         *section(f"Report, received {ago(deep['reportedAt'], at_ms)}", _report(deep["deepHealth"])),
         *section("Recovery", story.recovery(deep["recovery"], at_ms)),
+        *_past(deep, why, at_ms),
+    ]
+
+
+def _why(source: Source, public_id: str) -> dict[str, Any] | str:
+    """Return what led here; an API that has only the ConfigMap can't tell, and that is no reason to show nothing."""
+    try:
+        found: dict[str, Any] = ask_json(source, f"/api/instances/{quote(public_id, safe='')}/why")
+    except AskFailed as error:
+        return str(error)
+    return found
+
+
+def _past(deep: Mapping[str, Any], why: Mapping[str, Any] | str, at_ms: int) -> list[str]:
+    if isinstance(why, str):
+        return [*fields({"Incident": deep["incident"]}), f"Changes:  <can't be told: {plain(why)}>"]
+    found = why["incident"]
+    return [
         *section("Incident", story.incident(found, at_ms) if found else ()),
         *section("Changes", story.changes(why["changes"], at_ms)),
     ]

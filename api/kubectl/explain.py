@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 from api.kubectl.errors import NoSuchThing
 from api.kubectl.fields import fields, section
 from api.kubectl.limits import limits_of
-from api.kubectl.printing import show, table
+from api.kubectl.printing import NONE, show, table
 from api.kubectl.problems import PROBLEMS
 from jobs.health.holds import HOLDS
 from jobs.health.ladder import FROZEN
@@ -67,10 +67,10 @@ def _reason(rule: Rule) -> list[str]:
     runbook = f"docs/runbooks/{rule.code}.md" if rule.code in REMEDIES else None
     shown = _shown(rule.code, rule.failure_class, rule.severity, rule.means, rule.advice)
     follows = {"Silent beside": ", ".join(sorted(rule.follows))} if rule.follows else {}
-    limits = [(one.key, f"{one.default:g}", one.allowed) for one in limits_of(rule)]
+    limits = [(one.key, NONE if one.default is None else f"{one.default:g}", one.allowed) for one in limits_of(rule)]
     return [
         *fields({**shown, **follows, "Opens an incident": _opens(rule), "Hold": _held(rule.code), "Runbook": runbook}),
-        *section("Limits, which a policy file may set", table(("KEY", "DEFAULT", "ALLOWED"), limits) if limits else ()),
+        *section("Limits", table(("KEY", "DEFAULT", "ALLOWED"), limits) if limits else ()),
         *section("Acts, one after the other", _remedy(rule.code)),
     ]
 

@@ -13,12 +13,16 @@ from jobs.health.thresholds import ranges_of
 _ROWS = "jobs.health.rows."
 
 
+# What a pod's annotation sets, or an instance's row in a file.
+_WISHES = {name: f"loco-health/{name.replace('_', '-')}" for name in ("expect_motion_seconds", "expect_sound_seconds")}
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One threshold. key: as a policy file has it."""
+    """One threshold. key: as a policy file has it, or a pod's annotation; default: None where there is none."""
 
     key: str
-    default: float
+    default: float | None
     allowed: str
 
 
@@ -28,9 +32,9 @@ def limits_of(rule: Rule) -> list[Limit]:
         name for function in (rule.holds, rule.evidence, rule.needs) if function for name in _names(function, set())
     }
     policy = Policy()
-    return [
-        Limit(key, getattr(policy, key), str(allowed)) for key, allowed in ranges_of(Policy).items() if key in named
-    ]
+    ranges = ranges_of(Policy).items()
+    wishes = [Limit(key, None, "set for each instance") for name, key in _WISHES.items() if name in named]
+    return wishes + [Limit(key, getattr(policy, key), str(allowed)) for key, allowed in ranges if key in named]
 
 
 def _names(function: object, seen: set[object]) -> Iterator[str]:

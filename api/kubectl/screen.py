@@ -11,7 +11,7 @@ from urllib.parse import quote
 import click
 
 from api.kubectl import picture
-from api.kubectl.errors import AskFailed, NoSuchThing, WrongUse
+from api.kubectl.errors import ApiFailed, AskFailed, NoSuchThing, WrongUse
 from api.kubectl.names import find, name_argument
 from api.kubectl.options import source_options
 from api.kubectl.printing import talk
@@ -57,7 +57,7 @@ def _picture(source: Source, name: str) -> bytes:
             raise NoSuchThing(f"no picture of {name} was ever taken") from None
         return _picture(source, found)
     if not png.startswith(picture.SIGNATURE):
-        raise WrongUse(f"what was answered for {name} is no PNG; nothing was saved")
+        raise ApiFailed(f"what was answered for {name} is no PNG; nothing was saved")
     return png
 
 

@@ -11,7 +11,7 @@ import time
 import pytest
 from api_process import an_api
 from proxying_server import CONTROL, CORE, PROXY, a_cluster, a_kubeconfig
-from typing_loco import a_png, an_ill_fleet, freshen
+from typing_loco import a_png, an_ill_fleet, freshen, typed
 
 from api.kubectl.switches import POD_MAINTENANCE, POD_RECOVERY
 from jobs.cluster import annotations
@@ -165,6 +165,20 @@ def test_events_that_may_not_be_read_keep_nothing_else_back(kubectl, cluster):
     assert "Events:  <can't be read: Error from server (Forbidden)" in done.stdout.splitlines()[-1]
 
 
+def test_describe_tells_what_an_api_without_its_store_still_knows(kubectl, cluster, served, tmp_path):
+    folder = tmp_path / "snapshot"
+    folder.mkdir()
+    (folder / JSON).write_text(cluster.objects[SNAPSHOT]["data"][JSON])
+    with an_api(tmp_path / "gone.db", LOCO_SNAPSHOT=str(folder)) as api:
+        cluster.api = api.port
+        done = kubectl("loco", "describe", "instance-1")
+        why = kubectl("loco", "why", "instance-1")
+
+    assert (0, 1, 1) == (done.returncode, why.returncode, why.stderr.count("\n"))
+    assert re.search(r"^Verdict: +unreachable$", done.stdout, re.MULTILINE)
+    assert re.search(r"^Changes:  <can't be told: Error from server", done.stdout, re.MULTILINE)
+
+
 def test_a_picture_comes_through_the_proxy_as_it_is(kubectl, tmp_path):
     done = kubectl("loco", "screen", "instance-0", "-o", "-", text=False)
     saved = kubectl("loco", "screen", "loco/loco-emulator-0", "-o", str(tmp_path / "s.png"))
@@ -293,6 +307,26 @@ def test_tab_completes_behind_kubectl(kubectl, words, expected):
 
     *offered, directive = [line.split("\t")[0] for line in done.stdout.splitlines()]
     assert (expected, ":4") == (offered, directive)
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="no bash here")
+def test_tab_completes_the_program_itself_in_bash(plugins):
+    words = "COMP_WORDS=(kubectl-loco expl); COMP_CWORD=1; _kubectl_loco_completion kubectl-loco; echo ${COMPREPLY[@]}"
+    done = subprocess.run(
+        ["bash", "-c", f"source <(kubectl-loco completion bash); {words}"],
+        env={**os.environ, "PATH": f"{plugins}:{os.environ['PATH']}", "PYTHONPATH": os.getcwd()},  # noqa: PTH109
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ("explain\n", "") == (done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_have_their_script(shell):
+    assert "_KUBECTL_LOCO_COMPLETE" in typed("completion", shell).out
 
 
 def test_tab_is_silent_where_nobody_answers(kubectl, cluster):

@@ -185,6 +185,7 @@ def test_each_rule_goes_by_the_thresholds_that_its_code_reads():
 
     assert {"throttled_ratio", "load_ticks", "load_window"} == found["CpuThrottled"]
     assert set() == found["QemuDead"]
+    assert {"loco-health/expect-motion-seconds"} == found["ScreenFrozen"]
     opening = {"incident_", "connectivity_max", "boot_grace", "clock_skew", "restart_shown", "stale_"}
     unread = {one.name for one in dataclasses.fields(Policy) if "range" in one.metadata} - set().union(*found.values())
     assert [] == [key for key in sorted(unread) if not key.startswith(tuple(opening))]
