@@ -1,0 +1,454 @@
+"""Pages about one thing: every text escaped, every address relative, nothing measured left out, a story in order."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import msgspec
+import pytest
+from full_report import a_full_report
+from snapshots import (
+    NOW_MS,
+    QEMU_DEAD,
+    a_fleet_now,
+    a_plan,
+    a_recovery,
+    a_snapshot,
+    an_attempt,
+    an_entry,
+    an_incident,
+    latest_of,
+    the_standing,
+)
+
+from agent.report import Block, HealthReport
+from api.asked import Way, WayKind
+from api.pages import incident as incident_page
+from api.pages import incidents as incidents_page
+from api.pages import instance as instance_page
+from api.pages.asking import asking
+from api.pages.blocks import TITLES, blocks, field
+from api.pages.past import Past, Span, charts_of
+from api.pages.times import lasted, when
+from api.story import Step, story
+from api.views.evidence import After, Bundle, Screen
+from api.witnesses import witnesses
+from jobs.health.model import (
+    Connectivity,
+    ConnectivityOutcome,
+    Evidence,
+    FailureClass,
+    InstanceKey,
+    Pod,
+    ProbeOutcome,
+    Reason,
+    Severity,
+    Verdict,
+)
+from jobs.health.recovery import AttemptOutcome, AttemptState, Hold
+from jobs.health.rollup import MINUTE_MS, Rollup
+from jobs.store.fleet import Picture
+from jobs.store.reader import Change
+
+NASTY = "<script>alert(1)</script>\" onerror='x' & {braces}"
+ENTRY = an_entry()
+WAY = Way(WayKind.LOCAL, "/run/loco/token")
+PNG = "iVBORw0KGgphZnRlcg=="
+
+
+class Tags(HTMLParser):
+    """Every start tag with its attributes, and all text."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.found, self.text = [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        """Keep one (the parser's own hook)."""
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        """Keep text (the parser's own hook)."""
+        self.text.append(data)
+
+
+def the_page(snapshot=None, *, changes=(), past=None, way=WAY, now_ms=NOW_MS):
+    """Return the page of the only instance."""
+    fleet = a_fleet_now(snapshot, now_ms=now_ms)
+    (standing,) = fleet.standings.values()
+    return instance_page.render(fleet, standing, instance_page.Told(past, changes, None, way))
+
+
+def the_story(incident, *, attempts=(), kept=None, plans=(), changes=(), plan=None):
+    """Return the page of an incident."""
+    events = story(incident, changes=changes, attempts=attempts, plans=plans)
+    told = incident_page.Told(incident, events, attempts, plan, {ENTRY.key: "instance-0"}, kept or {})
+    return incident_page.render(a_fleet_now(), told)
+
+
+def said(html):
+    """Return what a page says, without markup."""
+    return re.sub(r"\s+", " ", " ".join(Tags(html).text))
+
+
+def sick(recovery=None, **changes):
+    """Return the snapshot of a dead instance with an open incident."""
+    latest = latest_of(ENTRY, QEMU_DEAD, **changes)
+    return a_snapshot((ENTRY, latest), incident=an_incident(ENTRY), recovery=recovery or a_recovery())
+
+
+# The instance
+
+
+def test_every_field_of_every_block_stands_there_with_its_label():
+    report = a_full_report()
+    html = blocks(report)
+
+    for name in TITLES:
+        block = getattr(report, name)
+        for each in () if block is None else block.__struct_fields__:
+            if each != "error":
+                assert field(each, None)[0] in html, (name, each)
+    assert {one.name for one in msgspec.structs.fields(HealthReport)} - set(TITLES) == {
+        "timestamp",
+        "overall_status",
+        "qemu_healthy",
+        "schema_version",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("uptime_seconds", 12.5, ("uptime", "12.5 s")),
+        ("errors_per_second", 0.0, ("errors", "0/s")),
+        ("memory_limit_bytes", 256 * 1024**2, ("memory limit", "256 MiB")),
+        ("throttled_ratio", 0.031, ("throttled", "3.1 %")),
+        ("packetLoss", 0.2, ("packetLoss", "20 %")),
+        ("estimated_frame_rate", 18.25, ("estimated frame rate", "18.25 frames/s")),
+        ("qemu_pid", 4711, ("qemu pid", "4711")),
+        ("muted", False, ("muted", "no")),
+        ("checked_at", "2026-11-24T20:07:43.125Z", ("checked at", '<span class="when">2026-11-24 20:07:43 UTC</span>')),
+        ("run_state", "<b>", ("run state", "&lt;b&gt;")),
+        ("tx_packets", None, ("tx packets", '<span class="unmeasured">no value</span>')),
+    ],
+)
+def test_a_value_has_the_unit_of_its_name(name, value, expected):
+    assert expected == field(name, value)
+
+
+def test_a_block_that_was_not_measured_says_why():
+    report = a_full_report()
+    network = msgspec.structs.replace(report.network, tap_up=None, error="no interface tap0")
+
+    told = said(blocks(msgspec.structs.replace(report, network=network)))
+
+    assert "Network Not measured: no interface tap0" in told
+    assert "tap up no value" in told
+
+
+def test_a_block_that_the_report_lacks_is_said():
+    assert "Browsers that stream The report has no such block." in said(
+        blocks(msgspec.structs.replace(a_full_report(), clients=None))
+    )
+
+
+def test_every_block_has_a_title():
+    kinds = {one.name: one.type for one in msgspec.structs.fields(HealthReport)}
+
+    assert set() == {name for name, kind in kinds.items() if Block in getattr(kind, "__args__", ())} - set(TITLES)
+
+
+def test_a_reason_is_told_with_value_limit_since_and_witness():
+    reason = replace(QEMU_DEAD, evidence=(Evidence("screen.still", 120.0, 20, "s", since_ms=NOW_MS - 60_000),))
+    told = said(the_page(a_snapshot((ENTRY, latest_of(ENTRY, reason)))))
+
+    assert "No QEMU process runs. QemuDead unhealthy, class qemu" in told
+    assert "screen.still 120 s 20 s 2026-11-24 20:06:43 UTC report" in told
+
+
+def test_a_stale_instance_says_what_was_last_known():
+    told = said(the_page(a_snapshot((ENTRY, latest_of(ENTRY, QEMU_DEAD))), now_ms=NOW_MS + 60_000))
+
+    assert "What was last known, 2026-11-24 20:07:41 UTC It was unhealthy." in told
+    assert "This is the last good one, received 2026-11-24 20:07:41 UTC ; it says nothing of now." in told
+
+
+def test_a_hold_says_what_it_means_and_what_ends_it():
+    plan = a_plan(ENTRY, hold=Hold.USER_CONNECTED, detail="1 connected", until_ms=NOW_MS + 260_000)
+    told = said(the_page(sick(a_recovery(plan))))
+
+    assert "why not yet UserConnected 1 connected" in told
+    assert "that means The act would cut off somebody who is connected" in told
+    assert "it ends at the tick after they left" in told
+    assert "no earlier than 2026-11-24 20:12:03 UTC" in told
+
+
+def test_a_plan_that_is_due_is_told_as_due():
+    assert "next restart-qemu when it is due now for QemuDead cuts people off yes" in said(
+        the_page(sick(a_recovery(a_plan(ENTRY))))
+    )
+
+
+def test_nothing_from_a_report_or_a_file_becomes_markup():
+    reason = Reason(NASTY, FailureClass.QEMU, Severity.UNHEALTHY, (Evidence(NASTY, NASTY, NASTY, NASTY, NASTY),))
+    instance = replace(ENTRY, public_id=NASTY, name=NASTY, description=NASTY, health_url=NASTY, uid=NASTY)
+    pod = Pod(namespace=NASTY, name=NASTY, phase=NASTY, reason=NASTY, detail=NASTY, node=NASTY, node_problem=NASTY)
+    latest = latest_of(
+        instance, reason, detail=NASTY, connectivity=Connectivity(ConnectivityOutcome.MUTE, NOW_MS, None, NASTY)
+    )
+    report = a_full_report()
+    report = msgspec.structs.replace(
+        report,
+        screen=msgspec.structs.replace(report.screen, error=NASTY, verdict=NASTY),
+        qemu=msgspec.structs.replace(report.qemu, run_state=NASTY),
+    )
+    attempt = an_attempt(instance, detail=NASTY, requested_by=NASTY, job=NASTY, codes=(NASTY,))
+    plan = a_plan(instance, detail=NASTY, codes=(NASTY,), hold=Hold.NEEDS_HUMAN)
+    incident = replace(
+        an_incident(instance), id=NASTY, codes=(NASTY,), reasons=(reason,), members=(InstanceKey(NASTY),)
+    )
+    change = Change(NOW_MS, 3, Verdict.UNHEALTHY, FailureClass.QEMU, (reason,), NASTY)
+    bundle = Bundle(
+        verdict=NASTY,
+        reasons=[{"code": NASTY}],
+        screens=[Screen(error=NASTY, takenAt=NASTY)],
+        report={NASTY: NASTY},
+        signals=[{"verdict": NASTY, "codes": [NASTY], "receivedAt": NASTY}],
+        leftOut=[NASTY],
+        after=After(verdict=NASTY, reasons=[{"code": NASTY}], screen=Screen(png="!", error=NASTY)),
+    )
+    names = {instance.key: NASTY}
+    pages = []
+    for known in (replace(instance, pod=pod), instance):
+        snapshot = a_snapshot((known, latest), report=report, incident=incident, recovery=a_recovery(plan, attempt))
+        pictured = replace(snapshot, pictures={instance.key: Picture(NASTY, NOW_MS)})
+        past = Past(Span.HOUR, NOW_MS, [])
+        pages += [the_page(snapshot, changes=[change], past=past), the_page(pictured, way=Way(WayKind.CLUSTER, NASTY))]
+    fleet = a_fleet_now()
+    events = story(incident, changes=[change], attempts=[attempt], plans=[replace(plan, incident=NASTY)])
+    told = incident_page.Told(incident, events, [attempt], plan, names, {attempt.id: bundle})
+    pages += [incident_page.render(fleet, told), incident_page.render(fleet, replace(told, kept={attempt.id: NASTY}))]
+    pages.append(incident_page.render_attempt(fleet, attempt, bundle, names))
+    pages.append(
+        incidents_page.render(fleet, incidents_page.Listed("all", NASTY, [incident], [incident], NASTY, names))
+    )
+
+    tags = [tag for page in pages for tag in Tags(page).found]
+    assert {"../static/page.js", "../static/recover.js", "static/page.js"} == {
+        attributes.get("src") for tag, attributes in tags if tag == "script"
+    }
+    assert [] == [tag for tag in tags if any(name.startswith("on") or name == "style" for name in tag[1])]
+    addresses = [tag[1][name] for tag in tags for name in ("href", "src", "action") if tag[1].get(name)]
+    assert [] == [one for one in addresses if one.startswith(("/", "http", "javascript"))]
+
+
+# The witnesses
+
+
+def agreeing(**changes):
+    """Return whether each witness agrees with the verdict."""
+    standing = the_standing(a_snapshot((ENTRY, replace(latest_of(ENTRY, QEMU_DEAD), **changes))))
+    return [one.agrees_with(standing.verdict) for one in witnesses(standing)]
+
+
+def test_a_witness_that_speaks_for_health_disagrees_with_a_fault():
+    assert [False, False, None] == agreeing()
+
+
+def test_a_report_that_didnt_come_and_a_handshake_that_failed_agree_with_a_fault():
+    silent = Connectivity(ConnectivityOutcome.MUTE, NOW_MS, None, "no greeting within 3 s")
+
+    assert [True, True, None] == agreeing(outcome=ProbeOutcome.REFUSED, detail="nothing listens", connectivity=silent)
+
+
+@pytest.mark.parametrize("outcome", ["not-dialled", "denied", "too-many"])
+def test_a_handshake_that_wasnt_let_says_nothing(outcome):
+    known = Connectivity(ConnectivityOutcome(outcome), NOW_MS)
+
+    assert agreeing(connectivity=known)[1] is None
+
+
+@pytest.mark.parametrize(
+    ("pod", "expected"),
+    [
+        ({"phase": "Running", "is_ready": True}, True),
+        ({"phase": "Running", "is_ready": False}, False),
+        ({"phase": "Running", "reason": "CrashLoopBackOff"}, False),
+        ({"phase": "Pending"}, False),
+        ({"phase": "Running", "is_stale": True}, None),
+    ],
+)
+def test_a_pods_status_speaks_for_itself(pod, expected):
+    instance = replace(ENTRY, pod=Pod(namespace="loco", name="loco-emulator-0", **pod))
+
+    assert expected is witnesses(the_standing(a_snapshot((instance, latest_of(instance)))))[2].is_well
+
+
+# The past
+
+
+def test_charts_end_at_the_newest_observation_and_name_what_they_show():
+    minute = Rollup(NOW_MS - MINUTE_MS, healthy=4, frame_rate_sum=72.0, frame_rate_count=4)
+    html = charts_of(Past(Span.DAY, NOW_MS, [minute]), "Decoy 0")
+
+    assert "Frame rate of Decoy 0: min 18, max 18, last 18 /s" in html
+    assert "Sound level of Decoy 0: not measured" in html
+    assert '<a href="?span=day" aria-current="true">last 24 hours</a>' in html
+
+
+# Asking
+
+
+def test_without_a_door_there_is_no_form_and_the_reason():
+    html = asking("instance-0", None, up="../")
+
+    assert "This API only reads" in html
+    assert "<form" not in html
+
+
+def test_in_a_cluster_the_command_for_a_short_lived_token_is_there():
+    html = asking("instance-0", Way(WayKind.CLUSTER, "loco-health"), up="../")
+
+    assert "kubectl create token loco-requester -n loco-health --duration=10m" in html
+    assert 'data-kind="cluster"' in html
+
+
+def test_on_one_machine_the_file_of_the_token_is_named():
+    assert "It is in <code>/run/loco/token</code>" in asking("instance-0", WAY, up="../")
+
+
+def test_an_id_is_quoted_for_the_shell():
+    assert "kubectl loco recover &#x27;a b;c&#x27; --dry-run" in asking("a b;c", Way(WayKind.CLUSTER, "x"), up="../")
+
+
+# The story
+
+
+def steps(incident, **parts):
+    """Return what happened, in order."""
+    given = {"changes": (), "attempts": (), "plans": (), **parts}
+    return [event.step for event in story(incident, **given)]
+
+
+def test_a_story_is_in_the_order_of_time_and_of_cause():
+    incident = replace(an_incident(ENTRY), closed_at_ms=NOW_MS)
+    attempt = an_attempt(ENTRY, booked_at_ms=NOW_MS - 30_000, acted_at_ms=NOW_MS - 30_000)
+    plan = a_plan(ENTRY, decided_at_ms=NOW_MS - 30_000)
+    held = a_plan(ENTRY, decided_at_ms=NOW_MS - 45_000, hold=Hold.SELF_HEALING)
+    worse = Change(NOW_MS - 50_000, 4, Verdict.UNHEALTHY, FailureClass.QEMU, (QEMU_DEAD,), incident.id)
+
+    assert [
+        Step.OPENED,
+        Step.CHANGED,
+        Step.HELD,
+        Step.PLANNED,
+        Step.BOOKED,
+        Step.ACTED,
+        Step.ENDED,
+        Step.CLOSED,
+    ] == steps(incident, changes=[worse], attempts=[attempt], plans=[plan, held])
+
+
+def test_what_was_before_or_after_an_incident_is_no_part_of_its_story():
+    incident = replace(an_incident(ENTRY), closed_at_ms=NOW_MS - 1000)
+    others = [Change(at_ms, 1, Verdict.HEALTHY, FailureClass.NONE, (), None) for at_ms in (NOW_MS - 90_000, NOW_MS)]
+
+    assert [Step.OPENED, Step.CLOSED] == steps(incident, changes=others, plans=[a_plan(ENTRY, incident="another")])
+
+
+def test_an_attempt_that_never_acted_has_no_act_in_the_story():
+    attempt = an_attempt(ENTRY, acted_at_ms=None, outcome=AttemptOutcome.STOOD_DOWN)
+
+    assert [Step.OPENED, Step.BOOKED, Step.ENDED] == steps(an_incident(ENTRY), attempts=[attempt])
+
+
+def test_the_story_tells_who_wanted_what_how_long_it_took_and_what_was_seen():
+    incident = replace(an_incident(ENTRY), closed_at_ms=NOW_MS)
+    bundle = Bundle(
+        verdict="unhealthy",
+        reasons=[{"code": "AudioMuted"}],
+        screens=[Screen(png=PNG, takenAt="2026-11-24T20:07:13.000Z")],
+        after=After(verdict="healthy", screen=Screen(png=PNG)),
+    )
+    html = the_story(incident, attempts=[an_attempt(ENTRY, requested_by="jane")], kept={12: bundle})
+    told = said(html)
+
+    assert "Attempt 12 : reset-audio Booked in the ledger for AudioMuted, wanted by jane." in told
+    assert "Job recover-a1b2c3-instance-0-12 ." in told
+    assert "The proof: healed well for 6 s." in told
+    assert "1 s after that The act: reset-audio" in told
+    assert ["../api/attempts/12/before.png", "../api/attempts/12/after.png"] == [
+        attributes["src"] for tag, attributes in Tags(html).found if tag == "img"
+    ]
+    assert "closed after 1 min 0 s" in told
+
+
+def test_an_open_incident_tells_what_is_next():
+    plan = a_plan(ENTRY, hold=Hold.NEEDS_HUMAN, detail="it made it worse", action=None)
+
+    assert "Next: nothing NeedsHuman it made it worse. Every rung was tried" in said(
+        the_story(an_incident(ENTRY), plan=plan)
+    )
+
+
+def test_members_of_a_common_cause_lead_to_their_pages():
+    incident = replace(an_incident(ENTRY), members=(ENTRY.key, InstanceKey("loco/gone")))
+    html = the_story(incident)
+
+    assert '<li><a href="../instances/instance-0">instance-0</a></li><li>loco/gone</li>' in html
+
+
+def test_evidence_that_is_gone_says_so_in_place():
+    html = the_story(an_incident(ENTRY), attempts=[an_attempt(ENTRY)], kept={12: "it was deleted"})
+
+    assert "No evidence: it was deleted." in said(html)
+
+
+def test_before_the_end_of_an_attempt_there_is_no_picture_of_after():
+    running = an_attempt(ENTRY, state=AttemptState.RUNNING, outcome=None, ended_at_ms=None)
+    html = incident_page.render_attempt(a_fleet_now(), running, Bundle(screens=[Screen(png=PNG)]), {})
+
+    assert "no picture the attempt hasn't ended after" in said(html)
+
+
+# The list
+
+
+def test_open_incidents_stand_on_the_first_page_only_and_the_filter_is_kept_in_the_way_on():
+    one = an_incident(ENTRY)
+    first = incidents_page.Listed("all", "instance-0", [one], [], "abc", {ENTRY.key: "instance-0"})
+    later = replace(first, opened=None, older=None)
+
+    html = incidents_page.render(a_fleet_now(), first)
+    assert 'rel="next" href="incidents?state=all&amp;instance=instance-0&amp;cursor=abc"' in html
+    assert "Open incident instance" in said(html)
+    assert "Open incident instance" not in said(incidents_page.render(a_fleet_now(), later))
+
+
+# Times
+
+
+@pytest.mark.parametrize(
+    ("ms", "expected"),
+    [
+        (0, "0 ms"),
+        (850, "850 ms"),
+        (12_340, "12.3 s"),
+        (59_999, "60 s"),
+        (250_000, "4 min 10 s"),
+        (7_500_000, "2 h 5 min"),
+        (273_600_000, "3 d 4 h"),
+        (-5000, "-5 s"),
+    ],
+)
+def test_a_span_reads_in_its_largest_units(ms, expected):
+    assert expected == lasted(ms)
+
+
+def test_a_moment_is_told_in_full_and_the_script_adds_its_age():
+    assert (
+        '<span class="when">2026-11-24 20:07:43 UTC '
+        '<time datetime="2026-11-24T20:07:43.000Z" data-lead=""></time></span>'
+    ) == when(NOW_MS)
