@@ -16,10 +16,16 @@ def reasons() -> list[dict[str, str]]:
             "severity": rule.severity,
             "means": rule.means,
             "advice": rule.advice,
+            "runbook": runbook(rule.code),
         }
         for rule in RULES
     ]
     return [*known, _STALE]
+
+
+def runbook(code: str) -> str:
+    """Return where the runbook of a reason lies in this project."""
+    return f"docs/runbooks/{code}.md"
 
 
 _STALE = {
@@ -28,4 +34,5 @@ _STALE = {
     "severity": Severity.UNKNOWN,
     "means": STALE_MEANS,
     "advice": STALE_ADVICE,
+    "runbook": runbook(OBSERVATION_STALE),
 }

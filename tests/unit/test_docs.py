@@ -11,7 +11,6 @@ import api.__main__
 import api.kubectl.__main__
 import jobs.__main__
 from agent.environment import KNOWN
-from jobs.health.remedies import REMEDIES
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
@@ -92,15 +91,6 @@ def test_every_relative_link_leads_somewhere(path):
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
 
     assert [] == [target for target in targets if not (page.parent / target).exists()]
-
-
-def test_every_reason_that_can_act_has_a_runbook_with_its_acts():
-    runbooks = {page.stem: page.read_text() for page in (ROOT / "docs" / "runbooks").glob("*.md")}
-    acts = {code: re.findall(r"`([a-z-]+)`", text.splitlines()[2]) for code, text in runbooks.items()}
-    parts = {code: re.findall(r"^## (\w+)$", text, re.MULTILINE) for code, text in runbooks.items()}
-
-    assert {code: [action.value for action in path] for code, path in REMEDIES.items()} == acts
-    assert {code: ["Meaning", "Impact", "Diagnosis", "Mitigation"] for code in REMEDIES} == parts
 
 
 def test_no_module_outgrows_the_house():
