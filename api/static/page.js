@@ -5,12 +5,16 @@
 const REFRESH_MS = 2000;
 const DEADLINE_MS = 10000;
 
+// chosen: a page that nobody sees keeps its title true, and costs little.
+const HIDDEN_REFRESH_MS = 30000;
+
 // chosen: two questions without an answer; one that is lost on the way is no alarm.
 const LOST_AFTER_MS = 5000;
 
 let shown = { address: "", etag: "" };
 let asked = 0;
-let askingSinceMs = null; // on the page's own clock; null while every question was answered
+let askedAtMs = performance.now();
+let askingSinceMs = null; // null while every question was answered
 let answeredAt = new Date();
 let clockOffsetMs = 0;
 let title = document.title;
@@ -49,7 +53,7 @@ function tellFreshness() {
   if (isLost) {
     word = "no answer";
     alarm = `This page has lost its source. It was true at ${answeredAt.toLocaleTimeString()}.`;
-  } else if (word === "live" && isOld) {
+  } else if (word === "live" && isOld && !document.hidden) {
     word = "nothing new";
     alarm = `Nothing new was observed for over ${agoInWords(Number(clock.dataset.freshMs))}.`;
   }
@@ -96,7 +100,8 @@ function morphChildren(old, fresh) {
   for (const node of old.childNodes) {
     if (node.dataset?.kept !== undefined) continue;
     const key = identity(node);
-    left.set(key, [...(left.get(key) || []), node]);
+    if (!left.has(key)) left.set(key, []);
+    left.get(key).push(node);
   }
   const pairs = [...fresh.childNodes].map((wanted) => [wanted, left.get(identity(wanted))?.shift()]);
   for (const nodes of left.values()) for (const node of nodes) node.remove();
@@ -147,7 +152,8 @@ async function ask(address, etag) {
 }
 
 async function refresh() {
-  if (document.hidden) return;
+  if (document.hidden && performance.now() - askedAtMs < HIDDEN_REFRESH_MS) return;
+  askedAtMs = performance.now();
   const question = ++asked;
   const address = location.pathname + location.search;
   askingSinceMs ??= performance.now();
@@ -193,4 +199,4 @@ document.documentElement.classList.add("has-script");
 tick();
 setInterval(tick, 1000);
 document.addEventListener("visibilitychange", refresh);
-document.addEventListener("DOMContentLoaded", follow);
+setTimeout(follow, REFRESH_MS);

@@ -91,10 +91,11 @@ async function refreshPortion(portion) {
 
 // A portion that nobody sees stays as it was; its ages say how old it is.
 async function refreshPortionsInSight() {
-  for (const portion of more.children) {
+  for (const portion of document.hidden ? [] : [...more.children]) {
     const { top, bottom } = portion.getBoundingClientRect();
     if (bottom > -AHEAD_PX && top < innerHeight + AHEAD_PX) await refreshPortion(portion);
   }
+  setTimeout(refreshPortionsInSight, REFRESH_MS);
 }
 
 const ahead = new IntersectionObserver(
@@ -151,6 +152,6 @@ document.addEventListener("shown", () => {
   setStops();
   watchNext();
 });
-setInterval(refreshPortionsInSight, REFRESH_MS);
+setTimeout(refreshPortionsInSight, REFRESH_MS);
 setStops();
 watchNext();

@@ -6,6 +6,7 @@ from urllib.request import Request, urlopen
 import pytest
 from api_process import an_api
 from large_fleet import SICK, a_large_fleet
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -16,11 +17,18 @@ MOST_BYTES = 150_000
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory):
+def running(tmp_path_factory):
     """Yield a large fleet and the address of its wall."""
     store = tmp_path_factory.mktemp("large") / "loco.db"
     with a_large_fleet(store) as fleet, an_api(store) as api:
         yield fleet, f"http://127.0.0.1:{api.port}/"
+
+
+@pytest.fixture
+def large(running):
+    """Return a large fleet that was observed right now, and the address of its wall."""
+    running[0].tick()
+    return running
 
 
 def wire_bytes(url):
@@ -31,8 +39,7 @@ def wire_bytes(url):
 
 
 def test_the_whole_fleet_is_there_at_a_glance_and_the_sick_are_the_first_cards(large, open_page, keep_picture):
-    fleet, url = large
-    fleet.tick()
+    _, url = large
     page = open_page(url)
     paint_ms = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
     print(f"first contentful paint after {paint_ms:.0f} ms")
@@ -83,3 +90,40 @@ def test_a_portion_has_its_link_without_script(large, open_page):
     page.get_by_role("link", name="Previous").click()
     assert url == page.url.removesuffix("?")
     assert "Instance 3" == page.locator(".card h2").first.inner_text()
+
+
+def test_arrow_keys_go_from_mark_to_mark_and_tab_leaves_them(large, open_page):
+    _, url = large
+    page = open_page(url)
+    page.locator(".marks a").first.focus()
+    for key in ("ArrowRight", "ArrowDown", "ArrowLeft"):
+        page.keyboard.press(key)
+    columns = page.evaluate("getComputedStyle(document.querySelector('.marks')).gridTemplateColumns.split(' ').length")
+
+    assert f"instances/instance-{columns}" == page.evaluate("document.activeElement.getAttribute('href')")
+    page.keyboard.press("Tab")
+    assert "Instance 3" == page.evaluate("document.activeElement.textContent")
+
+
+def test_a_mark_turns_and_its_card_comes_to_the_front_in_a_fleet_of_a_thousand(large, open_page):
+    fleet, url = large
+    page = open_page(url)
+    page.mouse.wheel(0, 5000)
+    page.locator(".card").nth(40).wait_for(state="attached")
+    fleet.tick(sick=(0, *SICK))
+    expect(page.locator(".marks a").first).to_have_class("unhealthy", timeout=10_000)
+
+    assert "instance-0" == page.locator(".card").first.get_attribute("data-id")
+    assert 1 == page.locator("[data-id=instance-0].card").count()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_grave_fault_in_a_large_fleet_for_people_who_see_or_hear_it_otherwise(
+    large, open_page, grave_faults, keep_picture, scheme
+):
+    _, url = large
+    page = open_page(url, width=360, color_scheme=scheme)
+    keep_picture(page, f"wall-1000-{scheme}-360")
+
+    assert [] == grave_faults(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
