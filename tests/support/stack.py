@@ -15,10 +15,14 @@ EXPECTATIONS = {"loco-health/expect-motion-seconds": 20, "loco-health/expect-sou
 
 
 class Stack:
-    """Start decoys with the given ids, watch them, and answer what the API says; a context manager."""
+    """Start decoys with the given ids, watch them, and answer what the API says; a context manager.
 
-    def __init__(self, directory: Path, ids: list[str], *, window_seconds: int = 300) -> None:
+    can_act: the decoys' agents have keys, and the API takes what somebody asks for.
+    """
+
+    def __init__(self, directory: Path, ids: list[str], *, window_seconds: int = 300, can_act: bool = False) -> None:
         self.directory, self.ids, self._window_seconds = directory, ids, window_seconds
+        self._can_act = can_act
         self.store = directory / "loco.db"
         self._stack = ExitStack()
         self.programs: dict[str, subprocess.Popen[bytes]] = {}
@@ -28,7 +32,8 @@ class Stack:
         self.directory.mkdir(parents=True, exist_ok=True)
         try:
             for decoy in self.ids:
-                self.start(decoy, "agent", "decoy", "run", "--id", decoy, "--dir", self.directory)
+                key = ("--key-file", self.directory / "keys" / f"{decoy}.key") if self._can_act else ()
+                self.start(decoy, "agent", "decoy", "run", "--id", decoy, "--dir", self.directory, *key)
             records = [self._record(decoy) for decoy in self.ids]
             inventory = self.directory / "instances.json"
             inventory.write_text(json.dumps([_entry(record) for record in records]))
@@ -45,19 +50,30 @@ class Stack:
         """Start the scheduler and the API on an inventory, and wait until the API has a store to answer from."""
         window = str(self._window_seconds)
         self.start("local", "jobs", "local", "--instances", inventory, "--store", self.store, "--window", window)
+        self.answer()
+
+    def answer(self, **settings: object) -> None:
+        """Start the API, and wait until it has a store to answer from. settings: of its environment."""
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        self.start("api", "api", "--store", self.store, "--listen", f"127.0.0.1:{port}")
+        if self._can_act:
+            settings |= {
+                "LOCO_TOKEN_FILE": self.directory / "token",
+                "LOCO_MASTER_KEY_FILE": self.directory / "keys" / "master",
+                "LOCO_CONTROL": self.directory / "control",
+            }
+        self.start("api", "api", "--store", self.store, "--listen", f"127.0.0.1:{port}", **settings)
         until(lambda: self.status("/readyz") == 200, 30, "the API to be ready")
 
-    def start(self, name: str, *words: object) -> None:
-        """Start one of our programs, its output in a file beside the store."""
+    def start(self, name: str, *words: object, **settings: object) -> None:
+        """Start one of our programs, its output in a file beside the store. settings: of its environment."""
         log = self._stack.enter_context((self.directory / f"{name}.log").open("wb"))
         program = subprocess.Popen(
             [sys.executable, "-m", *map(str, words)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            env={**os.environ, **{setting: str(value) for setting, value in settings.items()}},
             start_new_session=True,
         )
         self.programs[name] = program
