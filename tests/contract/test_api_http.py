@@ -1,12 +1,13 @@
 """The real API over a real store: every route as openapi.json promises it, and every refusal as a problem."""
 
 import gzip
+import json
 import socket
 
 import pytest
 from api_process import an_api
-from filled_store import PNG, fill
-from openapi import OPENAPI, READABLE, broken_promises
+from filled_store import BUNDLE, PNG, fill, real_id
+from openapi import OPENAPI, READABLE, broken_promises, resolved
 
 JSON_ROUTES = [
     path
@@ -26,9 +27,7 @@ def api(tmp_path_factory):
 
 def real(api, path):
     """Return a path with an id that exists."""
-    if path.startswith("/api/incidents/{id}"):
-        return path.replace("{id}", api.ask("/api/incidents").json[0]["id"])
-    return path.replace("{id}", "instance-0")
+    return path.replace("{id}", real_id(path, api.ask("/api/incidents").json[0]["id"]))
 
 
 @pytest.mark.parametrize("path", JSON_ROUTES)
@@ -72,11 +71,32 @@ def test_every_answer_has_an_age_and_forbids_everything_foreign(api, path):
     assert reply.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_any_other_method_is_405_with_what_is_allowed(api, method):
-    reply = api.ask("/api/instances", method=method)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"])
+@pytest.mark.parametrize("path", ["/", "/api/instances", "/api/incidents/x", "/api/instances/refresh"])
+def test_any_other_method_is_405_with_what_is_allowed(api, path, method):
+    allowed = "POST" if path.endswith("refresh") else "GET, HEAD"
+    reply = api.ask(path, method=method)
 
-    assert (405, "GET, HEAD", "MethodNotAllowed") == (reply.status, reply.headers["allow"], reply.json["reason"])
+    if method in allowed.split(", "):
+        assert 405 != reply.status
+    else:
+        assert (405, allowed) == (reply.status, reply.headers["allow"])
+        assert method == "HEAD" or reply.json["reason"] == "MethodNotAllowed"
+
+
+@pytest.mark.parametrize("path", READABLE)
+def test_a_query_is_taken_as_openapi_says(api, path):
+    taken = [resolved(one) for one in OPENAPI["paths"][path]["get"].get("parameters", [])]
+    names = [one["name"] for one in taken if one["in"] == "query"]
+    reply = api.ask(f"{real(api, path)}?no-such-name=1")
+
+    if names:
+        assert (400, f"; known are {', '.join(names)}") == (
+            reply.status,
+            reply.json["detail"][len("query parameter 'no-such-name' is unknown here") :],
+        )
+    else:
+        assert 200 == reply.status
 
 
 @pytest.mark.parametrize(
@@ -143,19 +163,94 @@ def test_a_304_keeps_the_connection_for_the_next_request(api, version, connectio
             assert b"" == answers.read()
 
 
-def test_a_body_over_the_limit_is_a_problem(api):
-    reply = api.ask("/api/instances", method="POST", body=b"x" * 5000)
-
-    assert (413, "BadRequest") == (reply.status, reply.json["reason"])
-
-
-def test_what_isnt_http_is_a_problem(api):
+def raw(api, *pieces):
+    """Return the status, headers and body that bytes get as they are; the connection is read to its end."""
     with socket.create_connection(("127.0.0.1", api.port), timeout=10) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nBad Header: \x01\r\n\r\n")
-        answer = connection.makefile("rb").read()
+        for piece in pieces:
+            connection.sendall(piece)
+        connection.shutdown(socket.SHUT_WR)
+        head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+    status, *lines = head.decode("latin-1").split("\r\n")
+    return int(status.split()[1]), dict(line.lower().split(": ", 1) for line in lines), body
 
-    assert answer.startswith(b"HTTP/1.0 400 Bad Request")
-    assert b'"reason":"BadRequest"' in answer
+
+def get(path, *lines):
+    """Return a request's bytes; the connection is closed after its answer."""
+    return "\r\n".join((f"GET {path} HTTP/1.1", "Host: x", "Connection: close", *lines, "", "")).encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status", "detail"),
+    [
+        (b"GET / HTTP/1.1\r\nBad Header: \x01\r\n\r\n", 400, "what was sent is no HTTP request"),
+        (b"GET / HTTP/1.1\r\nAuthorization: Bearer canary\nX: y\r\n\r\n", 400, "what was sent is no HTTP request"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, "what was sent is no HTTP request"),
+        (b"GET /\r\nHost: x\r\n\r\n\r\n", 200, None),
+        (b"get / HTTP/1.1\r\nHost: x\r\n\r\n", 400, "what was sent is no HTTP request"),
+        (b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400, "what was sent is no HTTP request"),
+        (get("/livez", f"X: {'x' * 16_500}"), 431, "request line and headers are over 16384 bytes"),
+        (
+            get("/livez", *(f"X-{n}: {'x' * 100}" for n in range(200))),
+            431,
+            "request line and headers are over 16384 bytes",
+        ),
+        (get("/livez", "Transfer-Encoding: gzip, chunked"), 501, "of transfer codings only chunked is taken"),
+        (get("/livez", "Content-Length: 4097"), 413, "the body is over 4096 bytes"),
+        (get("/livez", "Transfer-Encoding: chunked") + b"zz\r\n", 400, "what was sent is no HTTP request"),
+    ],
+)
+def test_what_isnt_taken_as_a_request_is_a_problem_too(api, request_bytes, status, detail):
+    got, headers, body = raw(api, request_bytes)
+
+    assert status == got
+    if detail:
+        problem = json.loads(body)
+        assert ("application/problem+json", "close") == (headers["content-type"], headers["connection"])
+        assert ("BadRequest", f"{detail}; nothing was done") == (problem["reason"], problem["detail"])
+        assert ("nosniff", "no-cache") == (headers["x-content-type-options"], headers["cache-control"])
+        assert [] == broken_promises("Problem", problem)
+    assert b"canary" not in body
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/%zz", 404),
+        ("/%", 404),
+        ("/livez%00", 404),
+        ("/livez/", 404),
+        ("/./livez", 404),
+        ("/x/../livez", 404),
+        ("/%2e%2e/livez", 404),
+        ("/\\livez", 404),
+        ("/livez;x=1", 404),
+        ("//livez", 200),
+        ("/livez#x", 200),
+        ("/livez?", 200),
+        ("http://elsewhere/livez", 200),
+        ("*", 404),
+        ("/api/quality/deep-health/\u00e9", 400),
+        ("/api/quality/deep-health/" + "%F0%9F%98%80" * 100, 404),
+    ],
+)
+def test_a_strange_path_has_one_clear_answer(api, target, status):
+    got, _, body = raw(api, get(target))
+
+    assert status == got
+    if status >= 400:
+        assert [] == broken_promises("Problem", json.loads(body))
+        assert len(body) < 1200
+
+
+@pytest.mark.parametrize(("size", "expected"), [(4096, 405), (4097, 413)])
+def test_a_body_may_have_4_kib(api, size, expected):
+    assert expected == api.ask("/api/instances", method="POST", body=b"x" * size).status
+
+
+def test_nothing_follows_the_headers_of_a_refused_head(api):
+    status, headers, body = raw(api, b"HEAD /nope HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+    assert (404, b"", True) == (status, body, int(headers["content-length"]) > 0)
 
 
 def test_a_large_body_is_compressed_for_those_who_take_it(api):
@@ -195,22 +290,12 @@ def test_a_lost_agent_is_unreachable_with_its_reason_and_keeps_its_last_report(a
     assert "healthy" == told["deepHealth"]["overall_status"]
 
 
-def test_incidents_are_paged_by_the_last_id_seen(api):
-    everything = api.ask("/api/incidents").json
-    first = api.ask("/api/incidents?limit=1").json
-    second = api.ask(f"/api/incidents?limit=1&before={first[0]['id']}").json
-
-    assert 2 == len(everything)
-    assert everything == [*first, *second]
-    assert [] == api.ask(f"/api/incidents?before={second[0]['id']}").json
-
-
 def test_the_evidence_of_an_incident_is_told_as_it_was_kept(api):
     incident = api.ask("/api/incidents?state=open").json[0]["id"]
 
-    assert [
-        {"attempt": 1, "action": "restart-qemu", "bundle": {"report": {"qemu_healthy": False}}, "problem": None}
-    ] == api.ask(f"/api/incidents/{incident}/evidence").json
+    assert [{"attempt": 1, "action": "restart-qemu", "bundle": BUNDLE, "problem": None}] == api.ask(
+        f"/api/incidents/{incident}/evidence"
+    ).json
 
 
 def test_what_the_ledger_says_stands_over_a_due_plan(api):

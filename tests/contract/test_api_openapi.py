@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 import schemathesis
-from filled_store import fill
+from filled_store import fill, real_id
 from openapi import OPENAPI
 from schemathesis.config import SchemathesisConfig
 from schemathesis.generation import GenerationMode
@@ -72,6 +72,6 @@ def test_an_operation_keeps_its_promises(case):
 def _make_real(case):
     """Let a good request ask for what there is: ids and cursors are no words that could be made up."""
     if "id" in case.path_parameters:
-        case.path_parameters["id"] = SERVED.incident if "/incidents/" in case.path else "instance-0"
+        case.path_parameters["id"] = real_id(case.path, SERVED.incident)
     for name in ("cursor", "before"):
         case.query.pop(name, None)

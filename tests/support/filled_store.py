@@ -1,9 +1,11 @@
 """A real store in which every route finds something to tell."""
 
+import base64
 import random
 import time
 import zlib
 
+import msgspec
 from stores import TICK_MS, a_fleet, an_instance
 
 from jobs.clock import Clock
@@ -16,6 +18,9 @@ from jobs.store.ledger import Ending
 
 PNG = b"\x89PNG\r\n\x1a\n" + zlib.compress(random.Random(1).randbytes(4000))
 
+_SCREEN = {"png": base64.b64encode(PNG).decode(), "takenAt": "2026-11-24T20:07:43.125Z", "error": None}
+BUNDLE = {"report": {"qemu_healthy": False}, "screens": [_SCREEN], "after": {"verdict": "healthy", "screen": _SCREEN}}
+
 
 def fill(store):
     """Write a fleet of which instance-1 has been lost for a while, and instance-2 was, but came back."""
@@ -26,7 +31,13 @@ def fill(store):
         fleet.ticks(10, {"instance-1": ProbeOutcome.REFUSED})
         fleet.picture("instance-0", PNG)
         an_act(fleet)
-    write_bundle(store, 1, b'{"report": {"qemu_healthy": false}}')
+    write_bundle(store, 1, msgspec.json.encode(BUNDLE))
+
+
+def real_id(path, incident):
+    """Return an id that the store has for a path of openapi.json. incident: one of its."""
+    kind = path.partition("/{id}")[0].rpartition("/")[2]
+    return {"incidents": incident, "attempts": "1"}.get(kind, "instance-0")
 
 
 def an_act(fleet):

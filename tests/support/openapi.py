@@ -12,6 +12,16 @@ OPENAPI = json.loads((Path(__file__).parents[2] / "api" / "openapi.json").read_t
 READABLE = [path for path, item in OPENAPI["paths"].items() if "get" in item]
 
 
+def resolved(value):
+    """Return what a reference points to, the value itself where it is none."""
+    while "$ref" in value:
+        found = OPENAPI
+        for step in value["$ref"].removeprefix("#/").split("/"):
+            found = found[step]
+        value = found
+    return value
+
+
 def broken_promises(schema, value):
     """Return what a value holds against a schema, or a component's name, one short line each."""
     if isinstance(schema, str):

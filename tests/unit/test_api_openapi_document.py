@@ -2,18 +2,16 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
+from openapi import OPENAPI, resolved
 from openapi_spec_validator import validate
 
 from agent import __version__
 from api.problem import ProblemReason
 from api.routes import ROUTES
 
-TEXT = (Path(__file__).parents[2] / "api" / "openapi.json").read_text()
-OPENAPI = json.loads(TEXT)
 COMPONENTS = OPENAPI["components"]
 OPERATIONS = [
     (method, path, operation) for path, item in OPENAPI["paths"].items() for method, operation in item.items()
@@ -24,16 +22,6 @@ NAMES = [f"{method} {path}" for method, path, _ in OPERATIONS]
 ALL_OPTIONAL = {"Kubernetes", "RecoveryWish"}
 
 every_operation = pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=NAMES)
-
-
-def resolved(value):
-    """Return what a reference points to, the value itself where it is none."""
-    while "$ref" in value:
-        found = OPENAPI
-        for step in value["$ref"].removeprefix("#/").split("/"):
-            found = found[step]
-        value = found
-    return value
 
 
 def objects(schema, name):
@@ -70,7 +58,7 @@ def test_it_has_every_problem():
 def test_every_component_is_used():
     made = {f"#/components/{kind}/{name}" for kind in COMPONENTS for name in COMPONENTS[kind]}
 
-    assert {"#/components/securitySchemes/bearer"} == made - set(re.findall(r'"\$ref": "([^"]+)"', TEXT))
+    assert {"#/components/securitySchemes/bearer"} == made - set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(OPENAPI)))
 
 
 def test_operations_have_names_of_their_own_and_a_known_tag():
