@@ -15,18 +15,21 @@ def uptime(standing: Standing, trend: Trend, *, now_ms: int) -> dict[str, Any]:
     """Return an instance's uptimes and its last 48 half hours, oldest first."""
     return {
         "instanceId": standing.instance.public_id,
-        "uptimes": [_uptime(period, trend.uptimes[period], now_ms=now_ms) for period in PERIODS],
+        "uptimes": [
+            _uptime(period, trend.uptimes[period], from_ms=max(begin_of(period, now_ms), standing.discovered_at_ms))
+            for period in PERIODS
+        ],
         "beats": [_beat(beat) for beat in trend.beats],
         "observedAt": rfc3339_or_none(standing.observed_at_ms),
     }
 
 
-def _uptime(period: str, shares: Shares, *, now_ms: int) -> dict[str, Any]:
+def _uptime(period: str, shares: Shares, *, from_ms: int) -> dict[str, Any]:
     """Return the shares of one period; null where nothing was observed."""
     is_seen = shares.not_observed < 1
     return {
         "period": period,
-        "from": rfc3339(begin_of(period, now_ms)),
+        "from": rfc3339(from_ms),
         "healthy": shares.healthy if is_seen else None,
         "degraded": shares.degraded if is_seen else None,
         "unhealthy": shares.unhealthy if is_seen else None,

@@ -105,6 +105,7 @@ def test_uptimes_are_told_with_what_nobody_saw(api):
     told = api.ask("/api/instances/instance-1/uptime").json
 
     assert list(PERIODS) == [one["period"] for one in told["uptimes"]]
+    assert {"2026-11-26T13:43:10.000Z"} == {one["from"] for one in told["uptimes"]}
     assert {(0.0, 1.0, 0.0)} == {(one["healthy"], one["unreachable"], one["notObserved"]) for one in told["uptimes"]}
     assert 48 == len(told["beats"])
     assert ("unreachable", ["AgentRefused"], 0.0) == tuple(
@@ -118,6 +119,12 @@ def test_a_stale_verdict_is_unknown(api):
 
     assert ["instance-0", "unknown"] == written(api, "/badge/instance-0.svg")
     assert ["fleet", "unknown"] == written(api, "/badge.svg")
+
+
+def test_the_past_is_read_before_anybody_asks(api):
+    api.application.warm()
+
+    assert {"static/instance-0", "static/instance-1"} == set(api.application._past._told)
 
 
 def test_an_uptime_falls_while_nobody_watches(api):
