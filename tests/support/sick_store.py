@@ -34,6 +34,8 @@ def a_sick_fleet(folder):
         with transaction(fleet.connection):
             _recover(fleet.connection, fleet.at_ms)
             _brake(fleet.connection, fleet)
+            (told, *_) = deliveries.due(fleet.connection, "webhook", now_ms=fleet.at_ms, limit=1)
+            deliveries.end(fleet.connection, "webhook", told.id, at_ms=fleet.at_ms)
         _publish(folder / "snapshot", fleet)
         yield fleet
 
