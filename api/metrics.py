@@ -30,7 +30,7 @@ INSTANCE = ("namespace", "pod")
 
 
 def exposition(fleet: Fleet, volume: Volume, *, is_open_metrics: bool) -> tuple[bytes, str]:
-    """Return the exposition and its content type. Cost: about 0.15 ms an instance."""
+    """Return the exposition and its content type. Cost: about 0.2 ms an instance."""
     collector = FleetCollector(fleet, volume)
     if is_open_metrics:
         return open_metrics_text(collector), CONTENT_TYPE_OPEN_METRICS  # type: ignore[no-untyped-call]
