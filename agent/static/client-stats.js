@@ -1,165 +1,150 @@
-// Tells an instance's agent how its stream arrives in this tab; docs/client-stats.md. It never breaks its page.
+// Tells an instance's agent how its stream arrives in this tab; never breaks its page. See docs/client-stats.md.
 (() => {
   "use strict";
   if (window.LocoClientStats) return;
 
-  const PAUSE_MS = 5000; // the agent forgets a browser after 30 s
+  const PAUSE_MS = 5000; // the agent forgets who is silent for 30 s
   const LONGEST_PAUSE_MS = 60000; // while nobody takes the posts
   const DEADLINE_MS = 4000;
-  const ERROR_MS = 60000; // an error that the page told counts no longer unless it is told again
+  const TOLD_MS = 60000; // for an error that the page told
   const LEAST_PACKETS = 20; // a share of fewer says nothing
 
-  const send = window.fetch && window.fetch.bind(window); // the page may replace its own
-  const script = document.currentScript;
-  const named = script && script.dataset.url;
-  const home = script && (named === undefined ? script.src.replace(/\.js(\?.*)?$/, "") : named);
-
+  const send = window.fetch?.bind(window); // the page may replace its own
+  const { dataset, src } = document.currentScript || {};
+  const home = dataset && (dataset.url ?? src.replace(/\.js(\?.*)?$/, ""));
   // One random number a tab, kept nowhere.
-  const id = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const id = crypto.getRandomValues(new Uint32Array(2)).join("-");
   const places = new Map(); // by the address that is posted to
-  let peers = 0;
+  let watched = 0;
 
   function placeOf(url) {
     const address = new URL(url || home, document.baseURI).href;
     if (!places.size) setTimeout(round, PAUSE_MS * Math.random());
     if (!places.has(address)) {
-      places.set(address, { address, peers: new Map(), streams: new Map(), told: "", toldAt: 0, failures: 0, quietUntil: 0 });
+      places.set(address, { address, peers: new Map(), seen: new Map(), toldUntil: 0, failures: 0, quietUntil: 0 });
     }
     return places.get(address);
   }
 
-  // A hidden tab is throttled: what it would read looks like loss and is none.
   async function round() {
     for (const place of places.values()) {
       try {
-        if (document.hidden) place.streams.clear();
+        // A hidden tab is throttled: what it would read looks like loss and is none.
+        if (document.hidden) place.seen.clear();
         else await post(place, await read(place));
-      } catch {
-        // the page's own work goes on
-      }
+      } catch {}
     }
     setTimeout(round, PAUSE_MS);
   }
 
   async function read(place) {
-    const seen = { streams: new Map(), lost: 0, received: 0, jitter: [], framerate: [], latency: [], resolution: null, codec: null, errors: [] };
-    let connected = false;
+    const sum = { lost: 0, received: 0, jitter: [], latency: [], framerate: [], frozen: [], errors: [] };
+    const seen = new Map();
     const failed = [];
+    let connected = false;
     for (const [pc, number] of place.peers) {
-      const state = pc.connectionState;
-      if (state === "closed") place.peers.delete(pc);
-      else if (state === "failed") failed.push(pc.iceConnectionState === "failed" ? "ICE failed" : "connection failed");
-      else if (state === "connected") {
-        connected = true;
-        if (refused(pc)) seen.errors.push("no video codec that was offered is supported");
-        add(seen, place.streams, number, await pc.getStats());
+      if (pc.connectionState === "closed") place.peers.delete(pc);
+      if (pc.connectionState === "failed") failed.push(`${pc.iceConnectionState === "failed" ? "ICE" : "DTLS"} failed`);
+      if (pc.connectionState !== "connected") continue;
+      connected = true;
+      if (isRefused(pc)) sum.errors.push("no offered video codec is supported");
+      const stats = await pc.getStats();
+      addLatency(sum, stats);
+      for (const now of stats.values()) {
+        if (now.type !== "inbound-rtp") continue;
+        const key = `${number} ${now.id} ${now.ssrc}`;
+        seen.set(key, now);
+        if (place.seen.has(key)) addStream(sum, place.seen.get(key), now, stats);
       }
     }
-    place.streams = seen.streams;
-    if (!connected) seen.errors.push(...failed); // a page that has connected anew has forgotten the old one
-    if (place.told && performance.now() - place.toldAt < ERROR_MS) seen.errors.push(place.told);
-    return connected || seen.errors.length ? seen : null;
+    place.seen = seen;
+    if (!connected) sum.errors.push(...failed); // one that connected anew has got over it
+    if (performance.now() < place.toldUntil) sum.errors.push(place.told);
+    return connected || sum.errors.length ? sum : null;
   }
 
-  // The answer takes no video although the offer has some.
-  function refused(pc) {
-    const local = pc.currentLocalDescription;
-    const remote = pc.currentRemoteDescription;
-    if (!local || !remote || local.type !== "answer") return false;
-    const offered = /^m=video [1-9]/m.test(remote.sdp);
-    return offered && /^m=video 0 /m.test(local.sdp) && !/^m=video [1-9]/m.test(local.sdp);
+  // Our answer takes no video though the offer has some.
+  function isRefused({ currentLocalDescription: local, currentRemoteDescription: remote }) {
+    const takes = ({ sdp }) => /^m=video [1-9]/m.test(sdp);
+    return local?.type === "answer" && takes(remote) && !takes(local);
   }
 
-  function add(seen, before, number, stats) {
-    let pair;
+  function addLatency(sum, stats) {
     for (const one of stats.values()) {
-      if (one.type === "inbound-rtp") addStream(seen, before, `${number} ${one.id} ${one.ssrc}`, one, stats);
-      if (one.type === "transport" && one.selectedCandidatePairId) pair = stats.get(one.selectedCandidatePairId);
-      if (one.type === "candidate-pair" && one.selected) pair = pair || one; // Firefox
+      const pair = one.type === "transport" ? stats.get(one.selectedCandidatePairId) : one.selected && one; // Firefox
+      if (pair) sum.latency.push(pair.currentRoundTripTime);
     }
-    if (pair && pair.currentRoundTripTime >= 0) seen.latency.push(pair.currentRoundTripTime);
   }
 
-  function addStream(seen, streams, key, now, stats) {
-    seen.streams.set(key, now);
-    const before = streams.get(key);
-    const seconds = before && (now.timestamp - before.timestamp) / 1000;
-    if (!(seconds > 0) || now.packetsReceived < before.packetsReceived) return; // nothing to compare with
-    const received = now.packetsReceived - before.packetsReceived;
-    seen.received += received;
-    seen.lost += Math.max(0, now.packetsLost - before.packetsLost); // duplicates make it fall
-    if (received && now.jitter >= 0) seen.jitter.push(now.jitter);
+  function addStream(sum, before, now, stats) {
+    const since = (name) => now[name] - before[name];
+    const seconds = since("timestamp") / 1000;
+    const received = since("packetsReceived");
+    if (!(seconds > 0 && received >= 0)) return;
+    sum.received += received;
+    sum.lost += Math.max(0, since("packetsLost")); // duplicates make it fall
+    if (received) sum.jitter.push(now.jitter);
     if (now.kind !== "video") return;
-    const frames = now.framesDecoded - before.framesDecoded;
-    if (frames >= 0) seen.framerate.push(frames / seconds);
-    const codec = stats.get(now.codecId);
-    if (codec) seen.codec = codec.mimeType.replace("video/", "");
-    if (now.frameWidth) seen.resolution = `${now.frameWidth}x${now.frameHeight}`;
-    if (received >= LEAST_PACKETS && frames === 0) {
-      seen.errors.push(`${received} video packets arrived and no frame of them was decoded (${seen.codec})`);
-    }
+    const frames = since("framesDecoded");
+    sum.framerate.push(frames / seconds);
+    sum.frozen.push(Math.min(1, since("totalFreezesDuration") / seconds)); // a long one is told when it ends
+    sum.codec = stats.get(now.codecId)?.mimeType.replace("video/", "");
+    sum.resolution = now.frameWidth && `${now.frameWidth}x${now.frameHeight}`;
+    if (received >= LEAST_PACKETS && frames === 0) sum.errors.push(`no frame of ${received} video packets was decoded`);
   }
 
-  // The largest of what was read; null where nothing was, which is not 0.
+  // What wasn't read is null, which is not 0.
   function most(values) {
-    return values.length ? Math.max(...values) : null;
+    const known = values.filter((value) => value >= 0);
+    return known.length ? Math.max(...known) : null;
   }
 
-  async function post(place, seen) {
-    if (!seen || performance.now() < place.quietUntil) return;
-    const expected = seen.received + seen.lost;
+  async function post(place, sum) {
+    if (!sum || performance.now() < place.quietUntil) return;
+    const expected = sum.received + sum.lost;
     const body = {
       id,
-      packetLoss: expected >= LEAST_PACKETS ? seen.lost / expected : null,
-      jitter: most(seen.jitter),
-      latency: most(seen.latency),
-      framerate: most(seen.framerate),
-      resolution: seen.resolution,
-      codec: seen.codec,
-      error: seen.errors.length ? seen.errors.join("; ").slice(0, 200) : null,
+      packetLoss: expected >= LEAST_PACKETS ? sum.lost / expected : null,
+      jitter: most(sum.jitter),
+      latency: most(sum.latency),
+      framerate: most(sum.framerate),
+      frozen: most(sum.frozen),
+      resolution: sum.resolution,
+      codec: sum.codec,
+      error: sum.errors.join("; ").slice(0, 200) || null,
     };
-    const taken = await fetched(place.address, JSON.stringify(body));
-    place.failures = taken ? 0 : place.failures + 1;
-    place.quietUntil = taken ? 0 : performance.now() + Math.min(LONGEST_PAUSE_MS, PAUSE_MS * 2 ** place.failures);
+    place.failures += 1; // until it is taken
+    place.quietUntil = performance.now() + Math.min(LONGEST_PAUSE_MS, PAUSE_MS * 2 ** place.failures);
+    const answer = await send(place.address, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+      keepalive: true,
+      referrerPolicy: "no-referrer",
+      signal: AbortSignal.timeout?.(DEADLINE_MS),
+    });
+    if (answer.ok) place.failures = place.quietUntil = 0;
   }
 
-  async function fetched(address, body) {
-    const hangUp = new AbortController();
-    const late = setTimeout(() => hangUp.abort(), DEADLINE_MS);
+  // A mistake in a call is no reason to break the page.
+  const guarded = (work) => (what, url) => {
     try {
-      const headers = { "Content-Type": "application/json" };
-      const options = { method: "POST", headers, body, keepalive: true, cache: "no-store", referrerPolicy: "no-referrer" };
-      return (await send(address, { ...options, signal: hangUp.signal })).ok;
-    } catch {
-      return false;
-    } finally {
-      clearTimeout(late);
-    }
-  }
-
-  // What a page may call; a mistake in it is no reason to break it.
-  function guarded(work) {
-    return (...values) => {
-      try {
-        work(...values);
-      } catch {
-        // nothing is posted of it
-      }
-    };
-  }
-
-  const watch = guarded((pc, url) => placeOf(url).peers.set(pc, ++peers));
-  const error = guarded((text, url) => Object.assign(placeOf(url), { told: String(text || ""), toldAt: performance.now() }));
+      work(what, url);
+    } catch {}
+  };
+  const watch = guarded((pc, url) => placeOf(url).peers.set(pc, ++watched));
+  const error = guarded((told, url) => {
+    Object.assign(placeOf(url), { told, toldUntil: told ? performance.now() + TOLD_MS : 0 });
+  });
   window.LocoClientStats = Object.freeze({ watch, error });
 
   const Native = window.RTCPeerConnection;
   if (!Native || !home) return;
-  const Watched = new Proxy(Native, {
+  window.RTCPeerConnection = new Proxy(Native, {
     construct(target, values, made) {
-      const pc = Reflect.construct(target, values, made === Watched ? target : made);
+      const pc = Reflect.construct(target, values, made === window.RTCPeerConnection ? target : made);
       watch(pc);
       return pc;
     },
   });
-  window.RTCPeerConnection = Watched;
 })();
