@@ -18,7 +18,7 @@ def asking(public_id: str, way: Way | None, *, up: str) -> str:
     """Return how to ask for a recovery of one instance. way: None where this API takes no POST. up: the way to `/`."""
     command = f"kubectl loco recover {shell(public_id)}"
     if way is None:
-        return f"<p>{_NO_DOOR} In a cluster, this asks all the same:</p><pre tabindex="0">{escape(command)} --dry-run</pre>"
+        return f'<p>{_NO_DOOR} In a cluster, this asks all the same:</p><pre tabindex="0">{escape(command)} --dry-run</pre>'
     path = quote(public_id, safe="")
     return _ASKING.format(
         kind=way.kind,
@@ -50,7 +50,7 @@ def _token(way: Way) -> str:
 
 _ASKING = """
 <div class="asking" data-kind="{kind}" data-post="{post}" data-why="{why}">
-<p>By hand{address}:</p><pre tabindex="0">{by_hand}</pre>
+<div class="by-hand"><p>By hand{address}:</p><pre tabindex="0">{by_hand}</pre></div>
 <template class="form">
 <form data-kept>
   <p class="token"><label>Token <input type="password" autocomplete="off" spellcheck="false"></label>

@@ -54,7 +54,7 @@ def _top(standing: Standing) -> str:
     """Return name, verdict, class, and since when."""
     latest = standing.latest
     since = "" if latest is None or standing.is_stale else moment(latest.since_ms, "for ")
-    layer = "" if standing.failure_class is FailureClass.NONE else f", class {standing.failure_class}"
+    layer = "" if standing.failure_class is FailureClass.NONE else f" <i>class {standing.failure_class}</i>"
     return (
         f'<h1 class="headline">{escape(standing.instance.name)}</h1>'
         f'<p class="verdict {standing.verdict}">{sign(standing.verdict)} <b>{standing.verdict}</b>{layer} {since}</p>'
@@ -128,9 +128,13 @@ def _uptime(trend: Trend | None, public_id: str) -> str:
     if trend is None:
         return '<p class="why-not">How long it was healthy isn\'t known now.</p>'
     shares = (("24 hours", trend.day), ("7 days", trend.week), ("30 days", trend.month))
-    told = [(f"healthy in the last {span}", "not observed" if it is None else percent(it)) for span, it in shares]
+    told = [
+        f"<li>{span}: {'not observed' if share is None else f'<b>{percent(share)}</b> healthy'}</li>"
+        for span, share in shares
+    ]
     return (
-        f'<div class="past">{charts.heartbeat(trend.beats, label=f"Last 24 hours of {public_id}")}</div>{table(told)}'
+        f'<div class="past">{charts.heartbeat(trend.beats, label=f"Last 24 hours of {public_id}")}</div>'
+        f'<ul class="shares">{"".join(told)}</ul>'
     )
 
 
