@@ -18,18 +18,29 @@ from jobs.window import Observed
 # at most.
 _LETTERS = 20
 
-# chosen: as a carrier's longest pause; a letter that alone is refused is tried no more often.
-_MAX_PAUSE_MS = 60_000
+# chosen: a letter that fails again and again is tried every four minutes.
+_MAX_DOUBLINGS = 8
 
 
 @dataclass
 class _Queue:
-    """What is known of one destination's queue without reading it. has_moved: look at it."""
+    """What is known of one destination's queue without reading it.
+
+    has_moved: look at it. refusal: what the receiver has against a letter, though it takes others.
+    """
 
     carrier: Carrier
     has_moved: bool = True
     due_at_ms: int | None = None
     waiting: int = 0
+    refusal: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Return what keeps its letters from arriving."""
+        to = self.carrier.destination
+        cause = self.carrier.problem or (self.refusal and f"{to.name} {to.place}: {self.refusal}")
+        return cause and f"{cause}; {self.waiting} notifications wait for it, each for a day"
 
 
 class Notifier:
@@ -52,8 +63,9 @@ class Notifier:
     def observe(self, connection: sqlite3.Connection, *, is_tick: bool) -> Observed:
         """Take what was sent since the last round, and send what is due; return what is to be written."""
         taken = [(queue, report) for queue in self._queues if (report := queue.carrier.take()) is not None]
-        for queue, _ in taken:
+        for queue, report in taken:
             queue.has_moved = True
+            queue.refusal = next((one.problem for one in report.sent if one.problem), queue.refusal)
         self._look(connection, is_tick=is_tick)
         busy = [queue for queue, _ in taken]  # what they sent isn't written yet
         self._start(connection, [queue for queue in self._queues if queue not in busy and self._is_ready(queue)])
@@ -94,7 +106,7 @@ class Notifier:
         for queue, task in zip(ready, tasks, strict=True):
             queue.has_moved = False
             if not (queue.waiting or task.standing):
-                queue.carrier.problem = None
+                queue.carrier.problem = queue.refusal = None
             queue.carrier.start(task)
 
     def _observed(self, connection: sqlite3.Connection, taken: Sequence[tuple[_Queue, Report]]) -> Observed:
@@ -102,7 +114,7 @@ class Notifier:
         if not self._is_known:
             with reading(connection):
                 self._is_known = deliveries.destinations(connection) == names
-        problems = [_problem(queue) for queue in self._queues if queue.carrier.problem]
+        problems = [queue.problem for queue in self._queues if queue.problem]
         count = sum(len(report.sent) for _, report in taken)
         is_idle = self._is_known and not count
 
@@ -121,11 +133,7 @@ class Notifier:
             if one.problem is None and one.wait_seconds is None:
                 deliveries.end(connection, name, notice.id, at_ms=at_ms)
                 continue
-            pause_ms = min(1000 * 2 ** min(notice.tries, 6), _MAX_PAUSE_MS)
+            pause_ms = 1000 * 2 ** min(notice.tries, _MAX_DOUBLINGS)
             if one.wait_seconds is not None:
                 pause_ms = round(one.wait_seconds * 1000)
             deliveries.postpone(connection, name, notice.id, due_at_ms=at_ms + pause_ms, problem=one.problem)
-
-
-def _problem(queue: _Queue) -> str:
-    return f"{queue.carrier.problem}; {queue.waiting} notifications wait for it, each for a day"

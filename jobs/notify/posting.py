@@ -30,6 +30,10 @@ MAX_ANSWER_BYTES = 64 * 1024
 MAX_RETRY_SECONDS = 300.0
 
 
+# RFC 9110 and RFC 4918: the answers that speak of what was sent, and not of the receiver.
+_OF_THE_BODY = frozenset({400, 413, 422})
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """How one POST ended. problem: None where it was taken. retry_seconds: for how long it wants to be left alone."""
@@ -38,6 +42,11 @@ class Reply:
     status: int | None = None
     seconds: float = 0.0
     retry_seconds: float = 0.0
+
+    @property
+    def is_of_the_body(self) -> bool:
+        """Tell whether another body may well be taken."""
+        return self.status in _OF_THE_BODY
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,13 @@ class Webhook:
         self._clock = clock
 
     def send(self, task: Task) -> Report:
-        """Send the letters one by one, and stop at the first that doesn't arrive."""
+        """Send the letters one by one, and stop where the receiver is away."""
         ends_at = time.monotonic() + SENDING_SECONDS
         sent = []
         for letter in task.letters:
             reply = self._post(letter.notice.name, envelope(letter, self._links))
             sent.append(Sent(letter, reply.problem))
-            if reply.problem:
+            if reply.problem and not reply.is_of_the_body:
                 return Report(sent, reply.problem, reply.retry_seconds)
             if time.monotonic() > ends_at:
                 break

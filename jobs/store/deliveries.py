@@ -55,13 +55,16 @@ def set_destinations(connection: sqlite3.Connection, names: Collection[str], *, 
 
 
 def due(connection: sqlite3.Connection, destination: str, *, now_ms: int, limit: int) -> list[Notice]:
-    """Return the oldest that are to be sent now; none of an incident of which an earlier one waits for another try."""
+    """Return those that are to be sent now, of each incident the oldest alone.
+
+    One that failed goes behind those that wait, so that it holds up its own incident and no other.
+    """
     rows = connection.execute(
         f"SELECT {_NOTICE}, d.tries FROM deliveries AS d JOIN outbox AS o ON o.id = d.id"
         " WHERE d.destination = ?1 AND d.ended_at_ms IS NULL AND d.due_at_ms NOT BETWEEN ?2 + 1 AND ?2 + ?3"
         " AND NOT EXISTS (SELECT 1 FROM deliveries AS e WHERE e.destination = ?1 AND e.incident = d.incident"
-        "  AND e.id < d.id AND e.ended_at_ms IS NULL AND e.due_at_ms BETWEEN ?2 + 1 AND ?2 + ?3)"
-        " ORDER BY d.id LIMIT ?4",
+        "  AND e.id < d.id AND e.ended_at_ms IS NULL)"
+        " ORDER BY d.due_at_ms, d.id LIMIT ?4",
         (destination, now_ms, MAX_PAUSE_MS, limit),
     )
     found = [Notice(row[0], row[1], Kind(row[2]), decoded(row[3]), *row[4:]) for row in rows.fetchall()]

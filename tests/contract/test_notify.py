@@ -1,9 +1,10 @@
 """Notifications over the webhook: at least once each, under one id, in their order, whatever fails on the way."""
 
 import threading
-from contextlib import suppress
+import time
 
 import pytest
+from api_server import wait_for
 from notifying import Telling, a_webhook, now_ms
 from pods import a_pod, a_pods_instance
 from receivers import a_receiver
@@ -14,6 +15,7 @@ from jobs.health.recovery import Action, Hold, Plan
 from jobs.store import deliveries
 from jobs.store.connection import transaction
 from jobs.store.plans import put_plans
+from jobs.store.retention import apply_retention
 
 REFUSED = {"instance-0": ProbeOutcome.REFUSED}
 
@@ -57,3 +59,154 @@ def test_opening_escalation_and_end_are_one_message_each(receiver, fleet, tmp_pa
     assert ["incident.opened", "incident.escalated", "incident.closed"] == [
         message.json["type"] for message in receiver.got
     ]
+
+
+def opened(fleet, *ordinals):
+    """Have incidents opened; return the ids of their messages."""
+    fleet.ticks(3, {f"instance-{ordinal}": ProbeOutcome.REFUSED for ordinal in ordinals})
+    rows = fleet.connection.execute("SELECT notice FROM outbox WHERE notice LIKE '%-opened' ORDER BY id").fetchall()
+    return [notice for (notice,) in rows]
+
+
+@pytest.mark.parametrize("failure", [500, 429, 302, 404, "dies"])
+def test_what_a_receiver_does_not_take_is_sent_again_under_the_same_id(receiver, fleet, tmp_path, failure):
+    receiver.answers = [failure, failure]
+    telling = Telling(fleet, a_webhook(receiver, tmp_path))
+    (name,) = opened(fleet, 0)
+    telling.drain()
+
+    assert [name] * 3 == [message.id for message in receiver.got]
+    assert [name] == [message.id for message in receiver.taken]
+    assert [("sent", 2)] == fleet.connection.execute("SELECT outcome, tries FROM deliveries").fetchall()
+
+
+def test_a_receiver_that_answers_nothing_holds_up_no_round_and_no_other_receiver(receiver, fleet, tmp_path):
+    with a_receiver() as mute:
+        mute.answer = "mute"
+        dead, alive = a_webhook(mute, tmp_path), a_webhook(receiver, tmp_path)
+        dead.name = "alertmanager"
+        telling = Telling(fleet, dead, alive)
+        (name,) = opened(fleet, 0)
+        slowest_seconds = 0.0
+
+        def is_taken():
+            nonlocal slowest_seconds
+            began_at = time.monotonic()
+            telling.go()
+            slowest_seconds = max(slowest_seconds, time.monotonic() - began_at)
+            return receiver.taken and mute.got
+
+        wait_for(is_taken)
+        telling.until(lambda: telling.problem, seconds=30)
+
+    assert [name] == receiver.ids
+    assert slowest_seconds < 5
+    assert f"alertmanager http://127.0.0.1:{mute.port}: no answer within 10 s; 1 notifications wait" in telling.problem
+
+
+def test_a_message_that_alone_is_refused_holds_up_its_own_incident_and_no_other(receiver, fleet, tmp_path):
+    telling = Telling(fleet, a_webhook(receiver, tmp_path))
+    poisoned, _ = opened(fleet, 0, 1)
+    receiver.refuses = {poisoned}
+    fleet.ticks(40)
+    telling.until(lambda: len(receiver.ids) == 2)
+    others = receiver.ids
+    receiver.refuses = set()
+    telling.drain(seconds=60)
+
+    first, second = (name.removesuffix("-opened") for name in opened(fleet))
+    assert [f"{second}-opened", f"{second}-closed"] == others
+    assert [f"{first}-opened", f"{first}-closed"] == receiver.ids[2:]
+
+
+def test_a_run_that_is_killed_after_sending_sends_again_under_the_same_id(receiver, fleet, tmp_path):
+    killed = Telling(fleet, a_webhook(receiver, tmp_path))
+    (name,) = opened(fleet, 0)
+    killed.go()
+    wait_for(lambda: receiver.taken)
+    killed.go(is_killed=True)
+    Telling(fleet, a_webhook(receiver, tmp_path)).drain()
+
+    assert [name] * 2 == [message.id for message in receiver.taken]
+
+
+def test_a_receiver_that_wants_a_rest_gets_it(receiver, fleet, tmp_path):
+    receiver.answers, receiver.headers = [429], {"Retry-After": "3"}
+    telling = Telling(fleet, a_webhook(receiver, tmp_path))
+    opened(fleet, 0)
+    telling.until(lambda: telling.problem)
+    began_at = time.monotonic()
+    telling.drain()
+
+    assert time.monotonic() - began_at > 2
+    assert 2 == len(receiver.got)
+
+
+def test_a_queue_that_grew_is_drained_within_a_bounded_rate(receiver, tmp_path):
+    instances = [an_instance(number) for number in range(60)]
+    with a_fleet(tmp_path / "many.db", instances, at_ms=now_ms() - 3_600_000) as fleet:
+        telling = Telling(fleet, a_webhook(receiver, tmp_path))
+        names = opened(fleet, *range(60))
+        rounds = 0
+        while telling.waiting():
+            telling.go()
+            rounds += 1
+            wait_for(lambda: not any(thread.name.startswith("notify") for thread in threading.enumerate()))
+
+    assert names == receiver.ids
+    assert 60 == len(receiver.got)
+    assert rounds >= 2 * 60 / 20
+
+
+def test_a_receiver_that_is_new_hears_of_what_happens_from_then_on(receiver, fleet, tmp_path):
+    opened(fleet, 0)
+    telling = Telling(fleet, a_webhook(receiver, tmp_path))
+    opened(fleet, 0, 1)
+    telling.drain()
+
+    assert 1 == len(receiver.ids)
+
+
+def test_a_receiver_that_is_taken_away_and_comes_back_within_a_day_gets_what_waited(receiver, fleet, tmp_path):
+    receiver.answer = 500
+    telling = Telling(fleet, a_webhook(receiver, tmp_path))
+    opened(fleet, 0)
+    telling.until(lambda: telling.problem)
+    Telling(fleet)
+    unheard = set(opened(fleet, 0, 1))
+    receiver.answer = 200
+    Telling(fleet, a_webhook(receiver, tmp_path)).until(lambda: receiver.ids)
+
+    assert 1 == len(unheard - set(receiver.ids))
+
+
+def test_what_no_receiver_took_for_a_day_is_given_up_and_counted(receiver, fleet, tmp_path):
+    receiver.answer = 500
+    telling = Telling(fleet, a_webhook(receiver, tmp_path))
+    opened(fleet, 0)
+    telling.until(lambda: telling.problem)
+    fleet.connection.execute("DELETE FROM minutes")
+    counts = apply_retention(fleet.connection, at_ms=now_ms() + 25 * 3_600_000)
+
+    assert 2 == counts["given_up"]
+    assert {("webhook", "given-up"): 1} == deliveries.totals(fleet.connection)
+    assert 0 == telling.waiting()
+
+
+def test_a_clock_that_was_set_back_delays_nothing(receiver, fleet, tmp_path):
+    telling = Telling(fleet, a_webhook(receiver, tmp_path), clock=lambda: now_ms() - 7_200_000)
+    opened(fleet, 0)
+    telling.drain()
+
+    assert 1 == len(receiver.ids)
+
+
+def test_between_two_ticks_the_store_is_asked_only_whether_it_has_moved(fleet, receiver, tmp_path, monkeypatch):
+    telling = Telling(fleet, a_webhook(receiver, tmp_path))
+    telling.go()
+    reads = []
+    monkeypatch.setattr(deliveries, "due", lambda *_, **__: reads.append(1) or [])
+    for _ in range(5):
+        telling.go()
+
+    assert [] == reads

@@ -1,6 +1,7 @@
 """A notifier over a real store, whose rounds a test makes as a window would."""
 
 import time
+from pathlib import Path
 
 from api_server import wait_for
 from receivers import KEY
@@ -12,7 +13,7 @@ from jobs.notify.posting import Line
 from jobs.notify.secret import read_keys
 from jobs.notify.webhook import Webhook
 from jobs.store import deliveries
-from jobs.store.connection import transaction
+from jobs.store.connection import open_store, transaction
 
 LINKS = Links("https://loco.example/base", "https://docs.example/runbooks")
 
@@ -36,28 +37,28 @@ def alertmanager_at(url, *, clock=now_ms, repeat_seconds=60.0, stand_seconds=1.0
 
 
 class Telling:
-    """Makes the rounds of one notifier. clock: Unix milliseconds."""
+    """Makes the rounds of one notifier, over a connection of its own. clock: Unix milliseconds."""
 
     def __init__(self, fleet, *destinations, clock=now_ms):
-        self.fleet = fleet
+        self.connection = open_store(Path(fleet.connection.execute("PRAGMA database_list").fetchone()[2]))
         self.notifier = Notifier(destinations, clock=clock)
         self.problem = None
         self.go()
 
     def go(self, *, is_tick=False, is_killed=False):
         """Make one round. is_killed: it dies before it writes what it did."""
-        observed = self.notifier.observe(self.fleet.connection, is_tick=is_tick)
+        observed = self.notifier.observe(self.connection, is_tick=is_tick)
         self.problem = observed.problem
         if observed.write and not is_killed:
-            with transaction(self.fleet.connection):
-                observed.write(self.fleet.connection)
+            with transaction(self.connection):
+                observed.write(self.connection)
         return observed
 
     def until(self, condition, *, seconds=20):
         """Make rounds until something is so."""
 
         def is_so():
-            self.go(is_tick=True)
+            self.go()
             return condition()
 
         wait_for(is_so, seconds=seconds)
@@ -68,4 +69,4 @@ class Telling:
 
     def waiting(self):
         """Return how many deliveries wait."""
-        return sum(queue.waiting for queue in deliveries.queues(self.fleet.connection).values())
+        return sum(queue.waiting for queue in deliveries.queues(self.connection).values())

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,13 +47,14 @@ class Receiver:
     """A receiver on loopback. answer: a status, or `mute` (none for now), `dies` (none, after it has received).
 
     answers: what the next requests get instead, one each. headers: of every answer. got: every request that came.
-    taken: those that were answered 2xx.
+    refuses: ids that get 400. taken: those that were answered 2xx.
     """
 
     def __init__(self, port: int = 0) -> None:
         self.answer: int | str = 200
         self.answers: list[int | str] = []
         self.headers: dict[str, str] = {}
+        self.refuses: set[str] = set()
         self.got: list[Message] = []
         self.taken: list[Message] = []
         self.is_released = Event()
@@ -78,6 +78,8 @@ class Receiver:
                 message = Message(self.path, {k.lower(): v for k, v in self.headers.items()}, body)
                 receiver.got.append(message)
                 answer = receiver.answers.pop(0) if receiver.answers else receiver.answer
+                if message.headers.get("webhook-id") in receiver.refuses:
+                    answer = 400
                 if answer == "mute":
                     receiver.is_released.wait(30)
                 if isinstance(answer, str):
