@@ -7,6 +7,8 @@ import pytest
 import yaml
 
 from api import wording
+from api.problem import ProblemReason
+from jobs import errors
 from jobs.health.brake import COMMON_CAUSE, FLEET_BRAKE
 from jobs.health.model import Severity
 from jobs.health.recovery import Hold
@@ -61,3 +63,18 @@ def test_every_reason_and_hold_that_a_runbook_names_exists():
     named = {word for page in PAGES.values() for word in re.findall(r"`([A-Z][a-z]+[A-Z][A-Za-z]+)`", page)}
 
     assert set() == named - known
+
+
+def test_the_page_of_the_monitors_own_troubles_has_a_row_for_each_code_with_its_exit():
+    page = (ROOT / "docs/troubleshooting.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", page, re.MULTILINE)
+    kinds = [errors.ConfigError, errors.ClusterError, errors.StoreError]
+    codes = [one for kind in kinds for one in (kind, *kind.__subclasses__())]
+
+    assert {(one.__name__, str(one.exit_code)) for one in codes} == set(rows)
+
+
+def test_what_the_page_says_of_the_api_are_its_reasons():
+    page = (ROOT / "docs/troubleshooting.md").read_text().partition("Of the API")[2].partition("## ")[0]
+
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) <= set(ProblemReason)
