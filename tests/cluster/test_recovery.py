@@ -264,7 +264,9 @@ def kill_dispatchers(recovery, kills: int, rng: random.Random) -> int:
     return killed
 
 
-@pytest.mark.parametrize(("incidents", "kills"), [(2, 5), pytest.param(10, 30, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])])
+@pytest.mark.parametrize(
+    ("incidents", "kills"), [(2, 5), pytest.param(10, 30, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])]
+)
 def test_a_dispatcher_that_dies_at_random_moments_spends_no_budget_twice(recovery, incidents, kills):
     deployment, rng = recovery.deployment, random.Random(6)
     first = 6 if incidents == 2 else REPLICAS
