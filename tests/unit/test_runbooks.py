@@ -1,12 +1,15 @@
 """Each reason and each alert has its runbook, of one form; what a test in a cluster runs is there to be found."""
 
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
 from api import wording
+from api.kubectl.__main__ import group
 from api.problem import ProblemReason
 from jobs import errors
 from jobs.health.brake import COMMON_CAUSE, FLEET_BRAKE
@@ -17,6 +20,7 @@ from jobs.health.rules import BY_CODE
 
 ROOT = Path(__file__).parents[2]
 PAGES = {page.stem: page.read_text() for page in (ROOT / "docs/runbooks").glob("*.md") if page.stem != "README"}
+TYPED = [*(ROOT / "docs/runbooks").glob("*.md"), ROOT / "docs/troubleshooting.md"]
 RULES = yaml.safe_load((ROOT / "kustomize/components/prometheus/rules.yaml").read_text())["spec"]["groups"]
 ALERTS = {rule["alert"]: rule for group in RULES for rule in group["rules"]}
 REASONS = {reason["code"]: reason for reason in wording.reasons()}
@@ -78,3 +82,13 @@ def test_what_the_page_says_of_the_api_are_its_reasons():
     page = (ROOT / "docs/troubleshooting.md").read_text().partition("Of the API")[2].partition("## ")[0]
 
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) <= set(ProblemReason)
+
+
+@pytest.mark.parametrize(
+    "words", sorted({one for page in TYPED for one in re.findall(r"`kubectl loco ([^`]+)`", page.read_text())})
+)
+def test_a_command_of_the_plugin_is_one_that_it_takes(words):
+    name, *arguments = shlex.split(words)
+    command = group.get_command(click.Context(group), name)
+
+    assert command.make_context(name, arguments)
