@@ -18,7 +18,8 @@ def asking(public_id: str, way: Way | None, *, up: str) -> str:
     """Return how to ask for a recovery of one instance. way: None where this API takes no POST. up: the way to `/`."""
     command = f"kubectl loco recover {shell(public_id)}"
     if way is None:
-        return f'<p>{_NO_DOOR} In a cluster, this asks all the same:</p><pre tabindex="0">{escape(command)} --dry-run</pre>'
+        told = f"{_NO_DOOR} In a cluster, this asks all the same:"
+        return f'<p>{told}</p><pre tabindex="0">{escape(command)} --dry-run</pre>'
     path = quote(public_id, safe="")
     return _ASKING.format(
         kind=way.kind,

@@ -27,7 +27,7 @@ def test_the_story_of_a_real_fault_reads_from_opening_to_close(open_page, keep_p
         Stack(Path(directory) / "decoys", ["told"], can_act=True) as stack,
     ):
         stack.wait_healthy(90)
-        until(lambda: stack.deep_health()["told"]["reasons"] == [], 60, "the boot grace to end", told=stack.told)
+        until(lambda: "Booting" not in stack.told(), 60, "the boot grace to end", told=stack.told)
         stack.decoy("fault", "mute", "--id", "told")
         found = until(lambda: stack.get("/api/incidents"), 90, "an incident to open", told=stack.told)
         page = open_page(f"{stack.url}/incidents")
