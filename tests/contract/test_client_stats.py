@@ -1,0 +1,103 @@
+"""The browsers' door over real sockets: the script, whose post is whose, and a flood that nobody else notices."""
+
+import contextlib
+import http.client
+import json
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from agent.checks.clients import ClientsCheck
+from agent.collect import Rounds
+from agent.report import decode
+from agent.routes import Routes
+from agent.server import Server
+from agent.settings import Settings
+
+SCRIPT = Path(__file__).parents[2] / "agent" / "static" / "client-stats.js"
+NOWHERE = ("127.0.0.1", 1)
+FAR, NEAR = "198.51.100.7", "203.0.113.9"
+
+
+@pytest.fixture
+def rounds():
+    """Return rounds that were never begun, at whose door all posts come at one moment, however busy the machine is."""
+    rounds = Rounds(Settings(NOWHERE, "", "", "qemu-system-*", NOWHERE, "", "", "", "", "pod-0", "uid-0"))
+    rounds.clients = ClientsCheck(clock=lambda: 100.0)
+    return rounds
+
+
+@pytest.fixture
+def address(rounds):
+    """Return where a server listens."""
+    with contextlib.closing(Server(("127.0.0.1", 0), Routes(rounds))) as listening:
+        threading.Thread(target=listening.serve, daemon=True).start()
+        yield listening.address
+
+
+def ask(address, method, path, *, body=None, **headers):
+    """Return status, headers and body of one exchange on a connection of its own."""
+    with contextlib.closing(http.client.HTTPConnection(*address, timeout=10)) as connection:
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+
+
+def post(address, client, *, forwarded=None, **values):
+    """Return status and text of the answer to one browser's post."""
+    headers = {"X_Forwarded_For": forwarded} if forwarded else {}
+    status, _, body = ask(address, "POST", "/client-stats", body=json.dumps({"id": client, **values}), **headers)
+    return status, json.loads(body)["detail"] if body else ""
+
+
+def test_the_script_is_small_and_costs_a_page_that_has_it_nothing(address):
+    status, headers, body = ask(address, "GET", "/client-stats.js")
+    again, _, nothing = ask(address, "GET", "/client-stats.js", If_None_Match=headers["ETag"])
+
+    assert (200, "text/javascript; charset=utf-8", "no-cache") == (
+        status,
+        headers["Content-Type"],
+        headers["Cache-Control"],
+    )
+    assert SCRIPT.read_bytes() == body
+    assert len(body) < 6 * 1024
+    assert (304, b"") == (again, nothing)
+
+
+def test_the_proxy_says_whose_post_it_is(address):
+    twenty = [post(address, f"far {number}", forwarded=f"{NEAR}, {FAR}")[0] for number in range(21)]
+
+    assert [204] * 20 + [429] == twenty
+    assert 204 == post(address, "near", forwarded=NEAR)[0]
+
+
+def test_without_a_proxy_it_is_whose_connection_it_is(address):
+    assert [204] * 20 + [429] == [post(address, f"{number}")[0] for number in range(21)]
+    assert 204 == post(address, "near", forwarded=NEAR)[0]
+
+
+def test_a_refusal_says_what_was_posted_and_what_is_allowed(address):
+    assert (400, "latency is 3600, allowed is 0 to 60; this post isn't kept") == post(address, "a", latency=3600)
+
+
+def test_a_flood_takes_neither_the_report_nor_other_browsers_places(address, rounds):
+    statuses = Counter()
+
+    def flood(name):
+        for number in range(60):
+            statuses[post(address, f"{name} {number}", forwarded=FAR, packetLoss=1.0)[0]] += 1
+
+    threads = [threading.Thread(target=flood, args=(name,)) for name in range(8)]
+    for thread in threads:
+        thread.start()
+    reports = [ask(address, "GET", "/health") for _ in range(40)]
+    for thread in threads:
+        thread.join()
+
+    assert Counter({204: 20, 429: 460}) == statuses
+    assert {200} == {status for status, _, _ in reports}
+    assert all(decode(body) for _, _, body in reports)
+    assert 204 == post(address, "near", forwarded=NEAR)[0]
+    assert 21 == rounds.clients.measure().count
