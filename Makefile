@@ -6,7 +6,7 @@ CLUSTER_NAME ?= loco
 # What a cluster without Docker needs, and what builds its images
 CLUSTER_PACKAGES = runc containernetworking-plugins iptables ipset nftables conntrack openssl buildah debootstrap
 # What the tests drive: a browser, and the receivers of what we tell
-TEST_PACKAGES = $(CLUSTER_PACKAGES) chromium -- prometheus prometheus-alertmanager
+TEST_PACKAGES = $(CLUSTER_PACKAGES) chromium -- prometheus prometheus-alertmanager nginx
 export CLUSTER_NAME
 export DEMO_PORT DEMO_INSTANCES DETACH
 

@@ -1,6 +1,7 @@
 """A streaming page on one machine: aiortc serves its stream, the nginx of docs/client-stats.md stands before all."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from stack import free_port, until
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "tests" / "browser" / "streaming_page"
-NGINX = shutil.which("nginx")
+NGINX = shutil.which("nginx", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin", f"{ROOT}/.venv/debian/usr/sbin"]))
 
 
 class Stream:

@@ -120,6 +120,14 @@ def test_a_client_with_just_enough_frames_is_well():
     assert [] == codes(watch.see(well))
 
 
+def test_no_client_can_see_more_frames_than_the_screen_makes():
+    watch = Watch()
+    slow = a_report(clients=clients({"framerate": 3.0}), video={"estimated_frame_rate": 4.0})
+    watch.see(slow)
+
+    assert [] == codes(watch.see(slow))
+
+
 def test_nothing_is_judged_beside_an_agent_that_cannot_be_reached():
     probe = a_probe(None, outcome=ProbeOutcome.REFUSED)
 

@@ -36,11 +36,10 @@ def _jitters(client: Client, view: View) -> bool:
 
 
 def _stutters(client: Client, view: View) -> bool:
-    """Tell whether few frames arrive of a screen that moves; a still one needs none."""
-    framerate = client.framerate
-    return (
-        view.screen.verdict == "moving" and framerate is not None and framerate < view.policy.client_frames_per_second
-    )
+    """Tell whether few frames arrive of a screen that makes more; a still one needs none."""
+    limit, made = view.policy.client_frames_per_second, view.video.estimated_frame_rate
+    is_moving = view.screen.verdict == "moving" and (made is None or made >= limit)
+    return is_moving and client.framerate is not None and client.framerate < limit
 
 
 def _fails(client: Client, _: View) -> bool:
