@@ -42,7 +42,8 @@ def test_every_answer_is_what_openapi_promises(api, path):
 @pytest.mark.parametrize("path", READABLE)
 def test_head_is_get_without_a_body(api, path):
     got, headed = (api.ask(real(api, path), method=method) for method in ("GET", "HEAD"))
-    volatile = ("age", "date")
+    # What is left of the disk may move between two requests.
+    volatile = ("age", "date", *(("etag", "content-length") if path == "/metrics" else ()))
 
     assert b"" == headed.body
     assert (200, {k: v for k, v in got.headers.items() if k not in volatile}) == (
@@ -51,7 +52,7 @@ def test_head_is_get_without_a_body(api, path):
     )
 
 
-@pytest.mark.parametrize("path", READABLE)
+@pytest.mark.parametrize("path", [path for path in READABLE if path != "/metrics"])
 def test_the_body_that_the_caller_has_isnt_sent_again(api, path):
     path = real(api, path)
     etag = api.ask(path).headers["etag"]
