@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
@@ -56,6 +57,13 @@ server.run()
 """
 
 
+class Server(NamedTuple):
+    """A server that is measured."""
+
+    pid: int
+    port: int
+
+
 def now_ms() -> int:
     """Return Unix milliseconds."""
     return time.time_ns() // 1_000_000
@@ -84,12 +92,13 @@ def ticking(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def a_peer(program: str) -> Iterator[int]:
-    """Yield the port of a small server."""
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+def a_peer(program: str) -> Iterator[Server]:
+    """Yield a small server."""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             os.sched_setaffinity(process.pid, {SERVER_CORE})
-            yield int(process.stdout.readline())
+            yield Server(process.pid, int(process.stdout.readline()))
         finally:
             process.kill()
 
@@ -157,15 +166,23 @@ def load(port: int, header: str | None, *, seconds: float) -> tuple[list[float],
     return sorted(latencies), statuses
 
 
-def row(what: str, port: int, header: str | None, *, seconds: float = SECONDS) -> None:
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def row(what: str, server: Server, header: str | None, *, seconds: float = SECONDS) -> None:
     """Load a server and print its row."""
-    load(port, header, seconds=1)
-    latencies, statuses = load(port, header, seconds=seconds)
+    load(server.port, header, seconds=1)
+    before = cpu_seconds(server.pid)
+    latencies, statuses = load(server.port, header, seconds=seconds)
+    micros = (cpu_seconds(server.pid) - before) / len(latencies) * 1e6
     p50, p99 = (latencies[int(len(latencies) * share)] for share in (0.5, 0.99))
     counts = ", ".join(f"{count} x {status.decode()}" for status, count in statuses.items())
     print(
         f"| {what} | {len(latencies) / seconds:.0f} req/s | p50 {p50:.1f} ms, p99 {p99:.1f} ms, "
-        f"longest {latencies[-1]:.0f} ms, {CONNECTIONS} kept connections, {counts} |"
+        f"longest {latencies[-1]:.0f} ms, {micros:.0f} us CPU each; {CONNECTIONS} kept connections, {counts} |"
     )
 
 
@@ -182,14 +199,15 @@ def main() -> None:
             fleet.start(connection)
             fleet.tick(connection, 1, now_ms())
         with an_api(store) as api, ticking(store):
+            server = Server(api.process.pid, api.port)
             for task in Path(f"/proc/{api.process.pid}/task").iterdir():
                 os.sched_setaffinity(int(task.name), {SERVER_CORE})
-            row(f"`{PATH}` with `If-None-Match`, {INSTANCES} instances", api.port, None)
-            row(f"the same with its body, gzip, {INSTANCES} instances", api.port, "Accept-Encoding: gzip")
+            row(f"`{PATH}` with `If-None-Match`, {INSTANCES} instances", server, None)
+            row(f"the same with its body, gzip, {INSTANCES} instances", server, "Accept-Encoding: gzip")
     peers = {"a bare 304 by `http.server`": HTTP_SERVER, "a bare 200 without a body by waitress": WAITRESS}
     for what, program in peers.items():
-        with a_peer(program) as port:
-            row(f"{what}, a peer", port, 'If-None-Match: "x"', seconds=5)
+        with a_peer(program) as server:
+            row(f"{what}, a peer", server, 'If-None-Match: "x"', seconds=5)
 
 
 if __name__ == "__main__":
