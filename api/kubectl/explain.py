@@ -64,12 +64,19 @@ def _all() -> Iterable[tuple[str, str, str]]:
 
 
 def _reason(rule: Rule) -> list[str]:
-    runbook = f"docs/runbooks/{rule.code}.md" if rule.code in REMEDIES else None
     shown = _shown(rule.code, rule.failure_class, rule.severity, rule.means, rule.advice)
     follows = {"Silent beside": ", ".join(sorted(rule.follows))} if rule.follows else {}
     limits = [(one.key, NONE if one.default is None else f"{one.default:g}", one.allowed) for one in limits_of(rule)]
     return [
-        *fields({**shown, **follows, "Opens an incident": _opens(rule), "Hold": _held(rule.code), "Runbook": runbook}),
+        *fields(
+            {
+                **shown,
+                **follows,
+                "Opens an incident": _opens(rule),
+                "Hold": _held(rule.code),
+                "Runbook": _runbook(rule.code),
+            }
+        ),
         *section("Limits", table(("KEY", "DEFAULT", "ALLOWED"), limits) if limits else ()),
         *section("Acts, one after the other", _remedy(rule.code)),
     ]
@@ -77,7 +84,14 @@ def _reason(rule: Rule) -> list[str]:
 
 def _stale() -> list[str]:
     shown = _shown(OBSERVATION_STALE, FailureClass.NONE, Severity.UNKNOWN, STALE_MEANS, STALE_ADVICE)
-    return fields({**shown, "Limit": f"{STALE_AFTER_MS // 1000} s without a tick", "Opens an incident": "no"})
+    return fields(
+        {
+            **shown,
+            "Limit": f"{STALE_AFTER_MS // 1000} s without a tick",
+            "Opens an incident": "no",
+            "Runbook": _runbook(OBSERVATION_STALE),
+        }
+    )
 
 
 def _shown(code: str, failure_class: FailureClass, severity: Severity, means: str, advice: str) -> dict[str, object]:
@@ -111,7 +125,12 @@ def _held(code: str) -> str:
 
 def _hold(hold: Hold) -> list[str]:
     meaning = HOLDS[hold]
-    return fields({"Hold": hold, "Means": meaning.means, "Ends": meaning.ends, "More": "docs/recovery.md"})
+    runbook = {"Runbook": _runbook(hold)} if hold in (Hold.COMMON_CAUSE, Hold.FLEET_BRAKE) else {}
+    return fields({"Hold": hold, "Means": meaning.means, "Ends": meaning.ends, **runbook, "More": "docs/recovery.md"})
+
+
+def _runbook(code: str) -> str:
+    return f"docs/runbooks/{code}.md"
 
 
 def _problem(problem: str, when: str) -> list[str]:

@@ -58,7 +58,7 @@ def wait(*, name: str, verdict: Verdict, timeout_seconds: int, source: Source) -
     until = time.monotonic() + timeout_seconds
     path = "/api/quality/deep-health/{id}"
     look = _Look(ask_about(source, name, path))
-    while look.trouble or look.one["verdict"] != verdict:
+    while look.one["verdict"] != verdict:
         left = until - time.monotonic()
         _progress(f"{look.one['instanceId']} is {look}, {max(left, 0):.0f} s left")
         if left <= 0:

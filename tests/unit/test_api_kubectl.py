@@ -152,11 +152,11 @@ def test_every_code_there_is_is_explained():
     assert [] == [code for code, _, means in _all() if not means or not _explained(code)]
 
 
-def test_a_runbook_that_is_named_is_there():
-    named = [page for rule in RULES for page in re.findall(r"docs/\S+\.md", "\n".join(_explained(rule.code)))]
+def test_every_reason_names_a_runbook_and_every_page_that_is_named_is_there():
+    named = {code: re.findall(r"docs/\S+\.md", "\n".join(_explained(code))) for code, _, _ in _all()}
 
-    assert "docs/runbooks/QmpTimeout.md" in named
-    assert [] == [page for page in named if not (ROOT / page).exists()]
+    assert [] == [rule.code for rule in RULES if f"docs/runbooks/{rule.code}.md" not in named[rule.code]]
+    assert [] == [page for pages in named.values() for page in pages if not (ROOT / page).exists()]
 
 
 def test_an_explanation_has_limits_acts_and_holds():
