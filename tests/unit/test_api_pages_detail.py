@@ -33,6 +33,7 @@ from api.pages.times import lasted, when
 from api.story import Step, story
 from api.views.evidence import After, Bundle, Screen
 from api.witnesses import witnesses
+from jobs.health.holds import HOLDS
 from jobs.health.model import (
     Connectivity,
     ConnectivityOutcome,
@@ -388,7 +389,7 @@ def test_the_story_tells_who_wanted_what_how_long_it_took_and_what_was_seen():
 def test_an_open_incident_tells_what_is_next():
     plan = a_plan(ENTRY, hold=Hold.NEEDS_HUMAN, detail="it made it worse", action=None)
 
-    assert "Next: nothing NeedsHuman it made it worse. Every rung was tried" in said(
+    assert f"Next: nothing NeedsHuman it made it worse. {HOLDS[Hold.NEEDS_HUMAN].means}" in said(
         the_story(an_incident(ENTRY), plan=plan)
     )
 
