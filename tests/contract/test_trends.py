@@ -115,6 +115,14 @@ def test_a_beat_has_the_worst_verdict_its_reasons_and_its_healthy_share(past):
     )
 
 
+@pytest.mark.parametrize("later_ms", [0, HALF_HOUR_MS])
+def test_the_beats_end_with_the_half_hour_that_is_not_over(past, later_ms):
+    newest_ms = start_of(NOW_MS + later_ms, HALF_HOUR_MS)
+    told = past.of(now_ms=NOW_MS + later_ms)
+
+    assert [newest_ms - n * HALF_HOUR_MS for n in range(47, -1, -1)] == [beat.start_at_ms for beat in told.beats]
+
+
 def test_what_nobody_observed_is_neither_healthy_nor_sick(past):
     told = past.of()
 
@@ -269,7 +277,7 @@ def test_a_thread_that_comes_while_another_reads_is_told_what_was_known(past):
 
     def slowly(question):
         began.set()
-        assert goes_on.wait(20)
+        assert goes_on.wait(10)
         return past.follower.query(question)
 
     reader = threading.Thread(target=past.trends.of, args=(slowly, fleet))

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.badges import badge, fleet_message, mean, uptime_message
@@ -39,6 +39,7 @@ def test_a_badge_is_a_picture_with_a_name():
     assert ["instance-0", "healthy"] == texts(badge("instance-0", "healthy", Verdict.HEALTHY, ""))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_any_name_makes_a_badge_whose_text_fits(label, told):
     root = parsed(badge(label, "healthy", Verdict.HEALTHY, told))

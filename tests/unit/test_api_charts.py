@@ -4,7 +4,7 @@ import re
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.charts import chart, heartbeat, spark
@@ -81,6 +81,7 @@ def test_nothing_measured_draws_nothing():
     assert [] == drawn(svg, "last")
 
 
+@settings(deadline=None)
 @given(values)
 def test_every_line_stays_in_its_box(known):
     root = parsed(spark(known, label="a"))
@@ -212,6 +213,7 @@ def test_a_chart_of_nothing_says_so(known):
     assert [] == drawn(svg, "last")
 
 
+@settings(deadline=None)
 @given(values, st.one_of(st.none(), st.floats(0, 1e12)))
 def test_every_chart_stays_in_its_box(known, limit):
     root = parsed(a_chart(points(*known), limit=limit))

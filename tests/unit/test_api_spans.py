@@ -1,6 +1,6 @@
 """The spans that the past is cut into: they cover each period once, whatever the moment."""
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from api.spans import BEATS, DAY_MS, HALF_HOUR_MS, PERIODS, begin_of, half_hour_spans, minute_spans, older_spans
@@ -12,6 +12,7 @@ MIDNIGHT_MS = 1_795_651_200_000
 moments = st.integers(MIDNIGHT_MS, MIDNIGHT_MS + 400 * DAY_MS)
 
 
+@settings(deadline=None)
 @given(moments)
 @example(MIDNIGHT_MS)
 @example(MIDNIGHT_MS - 1)
@@ -25,6 +26,7 @@ def test_every_moment_of_the_longest_period_is_in_one_span(now_ms):
     assert spans[-1].from_ms <= now_ms < spans[-1].to_ms
 
 
+@settings(deadline=None)
 @given(moments)
 def test_every_period_begins_with_a_span(now_ms):
     starts = {span.from_ms for span in (*older_spans(now_ms), *half_hour_spans(now_ms))}
@@ -32,11 +34,13 @@ def test_every_period_begins_with_a_span(now_ms):
     assert {begin_of(period, now_ms) for period in PERIODS} <= starts
 
 
+@settings(deadline=None)
 @given(moments)
 def test_what_is_older_than_the_half_hours_is_whole_hours(now_ms):
     assert {0} == {edge % HOUR_MS for span in older_spans(now_ms) for edge in span}
 
 
+@settings(deadline=None)
 @given(moments)
 def test_a_day_later_the_days_in_between_are_the_same_spans(now_ms):
     both = set(older_spans(now_ms)) & set(older_spans(now_ms + DAY_MS))
@@ -44,6 +48,7 @@ def test_a_day_later_the_days_in_between_are_the_same_spans(now_ms):
     assert len(both) >= 25
 
 
+@settings(deadline=None)
 @given(moments)
 def test_a_tick_later_nearly_all_spans_are_the_same(now_ms):
     def all_spans(at_ms):
