@@ -71,7 +71,8 @@ def render_attempt(fleet: Fleet, one: Attempt, kept: Bundle | str, names: Mappin
         ("instance", _instance(one.key, names)),
         ("incident", incident or "none was open"),
         ("wanted by", wanted_by(one)),
-        ("Job", escape(one.job) if one.job else "not known to exist"),
+        ("for", ", ".join(f"<code>{escape(code)}</code>" for code in one.codes) or "nothing named"),
+        ("Job or process", escape(one.job) if one.job else "not known to exist"),
         ("outcome", outcome(one)),
     ]
     if one.session_seconds_lost is not None:

@@ -111,7 +111,8 @@ def test_a_detached_demo_answers_heals_by_itself_and_stops(checkout):
     started = checkout.demo("start", DETACH="1")
 
     assert 0 == started.returncode, started.stdout
-    assert f"http://127.0.0.1:{checkout.port}/" in started.stdout
+    token = (checkout.root / ".demo" / "token").read_text().strip()
+    assert f"instances at http://127.0.0.1:{checkout.port}/#token={token}\n" in started.stdout
     wait_for(checkout.is_healthy, 90)
 
     checkout.decoy("fault", "mute", "--id", "instance-0")
