@@ -31,6 +31,14 @@ def muted(sequence):
     return msgspec.structs.replace(report, audio=msgspec.structs.replace(report.audio, muted=True))
 
 
+def broken(sequence):
+    """Return a report with more reasons than a card shows at once."""
+    report = muted(sequence)
+    network = msgspec.structs.replace(report.network, tap_up=False, bridge_up=False)
+    video = msgspec.structs.replace(report.video, vnc_available=False, display_active=False)
+    return msgspec.structs.replace(report, network=network, video=video)
+
+
 def on_node(instance, node):
     """Return the instance as a pod on a node."""
     pod = Pod(namespace="loco", name=instance.public_id, phase="Running", is_ready=True, node=node)
@@ -99,19 +107,20 @@ def test_a_fault_appears_without_a_reload_within_three_seconds_of_the_store_know
 
 
 def test_what_people_did_survives_news(tmp_path, open_page):
-    reasons = {"instance-1": REFUSED}
     with three(tmp_path) as (fleet, url, _):
-        tick_now(fleet, {"instance-0": muted(61)})
+        tick_now(fleet, {"instance-0": broken(61)})
         page = open_page(url, height=300)
+        page.locator("[data-id=instance-0] summary").click()
         page.locator("[data-id=instance-1] h2 a").focus()
         page.evaluate("window.image = document.querySelector('[data-id=instance-1] img')")
         scrolled = page.evaluate("scrollTo(0, 150); scrollY")
         for _ in range(3):
-            tick_now(fleet, {**reasons, "instance-0": muted(fleet.tick + 1)})
+            tick_now(fleet, {"instance-0": broken(fleet.tick + 1), "instance-1": REFUSED})
         expect(page.locator("[data-id=instance-1].card")).not_to_have_class("card healthy", timeout=5000)
 
         assert "Old Mill" == page.evaluate("document.activeElement.textContent")
         assert page.evaluate("window.image === document.querySelector('[data-id=instance-1] img')")
+        assert page.evaluate("document.querySelector('[data-id=instance-0] details').open")
         assert scrolled == page.evaluate("scrollY")
 
 
