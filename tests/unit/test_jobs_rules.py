@@ -217,7 +217,9 @@ def test_verdicts_are_ordered_from_healthy_to_unreachable():
 
 
 def test_the_page_of_reasons_says_what_the_rules_say():
-    rows = re.findall(r"^\| \[`(\w+)`\]\(runbooks/\1\.md\) \| (\S+) \| (\S+) \| (.+) \| (.+) \|$", REASONS, re.MULTILINE)
+    rows = re.findall(
+        r"^\| \[`(\w+)`\]\(runbooks/\1\.md\) \| (\S+) \| (\S+) \| (.+) \| (.+) \|$", REASONS, re.MULTILINE
+    )
 
     assert [(r.code, r.failure_class, r.severity, r.means, r.advice) for r in RULES] == rows
 
