@@ -68,7 +68,7 @@ def test_markup_in_a_name_stays_text():
         (some_shares(0.99999), ("99.99 %", Verdict.HEALTHY)),
         (some_shares(0.9, not_observed=0.1), ("90 % (10 % unseen)", Verdict.HEALTHY)),
         (some_shares(0.94), ("94 %", Verdict.DEGRADED)),
-        (some_shares(0.29), ("29 %", Verdict.UNHEALTHY)),
+        (some_shares(0.57), ("57 %", Verdict.UNHEALTHY)),
         (some_shares(0.0), ("0 %", Verdict.UNHEALTHY)),
         (some_shares(0.999, not_observed=0.001), ("99.9 %", Verdict.HEALTHY)),
         (some_shares(0.0, not_observed=1.0), ("unknown", Verdict.UNKNOWN)),
