@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.report import HealthReport
-from jobs.health.brake import Fleet, Illness, advance_brakes, after, brake_on
+from jobs.health.brake import Fleet, Illness, advance_brakes, after, brake_on, stream_brake
 from jobs.health.causes import is_common
 from jobs.health.incident import Incident, IncidentChange, is_bad
 from jobs.health.model import Assessment, Instance, InstanceKey, ProbeOutcome
 from jobs.health.plan import plan_recovery
-from jobs.health.recovery import Plan
+from jobs.health.recovery import Held, Plan
 from jobs.health.situation import Leave, Situation, Wish
 from jobs.health.staleness import is_stale
 from jobs.health.watched import Watched
@@ -48,10 +48,20 @@ def plan_fleet(
 
     brakes: those of the tick before. tick: the one whose looks count.
     """
-    changes = advance_brakes(brakes, _seen(fleet, tick, now), recovery.leave.policy.recovery)
+    bounds = recovery.leave.policy.recovery
+    ill = {key: illness for key, watched in fleet.items() if (illness := _illness(watched))}
+    complaining = {key for key, illness in ill.items() if illness.is_by_word}
+    seen = Fleet(
+        instances={key: watched.instance for key, watched in fleet.items()},
+        ill={key: illness for key, illness in ill.items() if key not in complaining},
+        tick=tick,
+        at_ms=now.wall_ms,
+    )
+    changes = advance_brakes(brakes, seen, bounds)
     record_brakes(connection, changes, at_ms=now.wall_ms)
     _log(brakes, changes)
     ground = _Ground(connection, recovery, after(brakes, changes), now)
+    ground.stream_brake = stream_brake(sum(ill[key].is_bad for key in complaining), len(fleet), bounds)
     plans = [
         plan_recovery(ground.situation(watched.instance, watched.incident, *_look_of(watched, tick)))
         for watched in fleet.values()
@@ -114,6 +124,7 @@ class _Ground:
         self, connection: sqlite3.Connection, recovery: Recovery, brakes: dict[InstanceKey, Incident], now: Moment
     ) -> None:
         self.brakes = brakes
+        self.stream_brake: Held | None = None
         self._connection = connection
         self._leave = recovery.leave
         self._now = now
@@ -153,6 +164,7 @@ class _Ground:
             leave=self._leave,
             stop=self._stop,
             brake=brake_on(instance.key, self.brakes),
+            stream_brake=self.stream_brake,
             before=self._before.get(instance.key),
             now_ms=self._now.wall_ms,
             witnessed_ms=self._witnessed_ms,
@@ -168,16 +180,6 @@ def _look_of(watched: Watched, tick: int) -> tuple[Assessment | None, HealthRepo
     if watched.tick != tick or watched.probe is None or watched.assessment is None:
         return None, None
     return replace(watched.assessment, observed_at_ms=watched.probe.received_at_ms), watched.probe.report
-
-
-def _seen(fleet: Mapping[InstanceKey, Watched], tick: int, now: Moment) -> Fleet:
-    """Return the fleet as the brakes see it."""
-    return Fleet(
-        instances={key: watched.instance for key, watched in fleet.items()},
-        ill={key: illness for key, watched in fleet.items() if (illness := _illness(watched))},
-        tick=tick,
-        at_ms=now.wall_ms,
-    )
 
 
 def _illness(watched: Watched) -> Illness | None:

@@ -7,7 +7,8 @@ Both kinds of brake are incidents with members, kept in the store, so that the n
 - The **fleet brake**: too large a share of the others is ill at once. Nothing is done to anybody. It closes after a
   quiet time below the limit.
 
-An instance counts from its first bad tick on, before it has an incident: acts must not race the count.
+An instance counts from its first bad tick on, before it has an incident: acts must not race the count. One of which
+only its browsers complain counts for neither; too many of those hold acts on streams back, for as long as they are.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from jobs.health.causes import FLEET, Cause, causes_of, name_of, new_images, wit
 from jobs.health.incident import ChangeKind, Incident, IncidentChange, incident_id
 from jobs.health.model import Evidence, FailureClass, Instance, InstanceKey, Reason, Severity, Verdict
 from jobs.health.recovery import Held, Hold
-from jobs.health.rules import BADNESS
+from jobs.health.rules import BADNESS, BY_WORD, FAULTS
 
 COMMON_CAUSE = "CommonCause"
 FLEET_BRAKE = "FleetBrake"
@@ -40,6 +41,11 @@ class Illness:
     codes: tuple[str, ...]
     has_incident: bool
     is_bad: bool
+
+    @property
+    def is_by_word(self) -> bool:
+        """Tell whether only browsers say so: what anybody may post holds no act on a measured fault back."""
+        return BY_WORD.issuperset(FAULTS.intersection(self.codes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +91,20 @@ def brake_on(key: InstanceKey, brakes: Mapping[InstanceKey, Incident]) -> Held |
     return None
 
 
+def stream_brake(complaining: int, size: int, bounds: RecoveryBounds) -> Held | None:
+    """Return what holds acts on streams back. complaining: how many are ill of nothing but what browsers say."""
+    if complaining < _most(size, bounds):
+        return None
+    return Held(
+        Hold.FLEET_BRAKE, f"the browsers of {complaining} instances complain at once, too many to act one by one"
+    )
+
+
+def _most(size: int, bounds: RecoveryBounds) -> int:
+    """Return how many ill instances of a fleet are too many."""
+    return max(bounds.brake_instances, ceil(bounds.brake_ratio * size))
+
+
 def _shared(fleet: Fleet, bounds: RecoveryBounds) -> dict[Cause, set[InstanceKey]]:
     """Return the ill instances by what they share, nodes first: an image on one sick node is innocent."""
     images = new_images(fleet.instances.values(), at_ms=fleet.at_ms, seconds=bounds.common_cause_image_seconds)
@@ -127,7 +147,7 @@ def _fleet_brake(
     """Return what becomes of the fleet brake. members: of common causes, who count neither as ill nor as fleet."""
     ill = {key for key in fleet.ill.keys() - members if fleet.ill[key].is_bad}
     size = len(fleet.instances.keys() - members)
-    most = max(bounds.brake_instances, ceil(bounds.brake_ratio * size))
+    most = _most(size, bounds)
     if len(ill) >= most and (brake or _has_incident(ill, fleet)):
         evidence = (
             Evidence("ill instances", len(ill), most, witness=_WITNESS),

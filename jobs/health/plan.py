@@ -123,13 +123,18 @@ def _ledger(*holds: Hold) -> Callable[[Situation, Rung], Held | None]:
 def _any_refusal(situation: Situation, rung: Rung) -> Held | None:
     """Return the ledger's no; an act on the stream that no person asks for leaves the last attempt to others."""
     held = situation.stream_refusal
-    if situation.refusal or held is None or rung.action not in STREAM_ACTS or situation.wish:
+    if situation.refusal or held is None or not _is_by_word(situation, rung):
         return situation.refusal
     return replace(held, detail=f"{held.detail} on a stream")
 
 
-def _brake(situation: Situation, _: Rung) -> Held | None:
-    return situation.brake
+def _brake(situation: Situation, rung: Rung) -> Held | None:
+    return situation.brake or (situation.stream_brake if _is_by_word(situation, rung) else None)
+
+
+def _is_by_word(situation: Situation, rung: Rung) -> bool:
+    """Tell whether nothing but what browsers post asks for this."""
+    return rung.action in STREAM_ACTS and situation.wish is None
 
 
 def _identity(situation: Situation, rung: Rung) -> Held | None:

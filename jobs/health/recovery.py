@@ -142,7 +142,7 @@ class Limits:
 
     @property
     def for_streams(self) -> Limits:
-        """Return what acts on the stream are held to: anybody's post leads to them, so the last attempt isn't theirs."""
+        """Return what acts on the stream are held to: anybody may post for one, so the last attempt isn't theirs."""
         return replace(self, attempts=_but_one(self.attempts), idle_attempts=_but_one(self.idle_attempts))
 
 

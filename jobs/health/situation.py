@@ -35,7 +35,7 @@ class Situation:
     assessment, report: of one look that is fresh enough to act on; None where there is none. incident: the open one's
     id; attempts: its own, oldest first. refusal: what the ledger says to another attempt now; stream_refusal: to one on
     the stream, which leaves the last of the budget to what was measured. stop: what the fleet's switches forbid.
-    brake: what the rest of the fleet forbids. before: the plan of the tick before.
+    brake: what the rest of the fleet forbids; stream_brake: to acts on the stream. before: the plan of the tick before.
     witnessed_ms: the ledger's clock.
     """
 
@@ -51,6 +51,7 @@ class Situation:
     stream_refusal: Held | None = None
     stop: Stop | None = None
     brake: Held | None = None
+    stream_brake: Held | None = None
     before: Plan | None = None
     wish: Wish | None = None
 

@@ -10,11 +10,15 @@ from hypothesis import strategies as st
 from situations import a_situation, acting_report, an_attempt, lasting
 
 from agent.checks.clients import StatsInvalid, parse_stats
+from jobs.health.bounds import RecoveryBounds
+from jobs.health.brake import Illness, stream_brake
+from jobs.health.model import FailureClass, Verdict
 from jobs.health.plan import plan_recovery
 from jobs.health.policyfile import ladder_of
 from jobs.health.recovery import Action, AttemptOutcome, Held, Hold, Limits
 from jobs.health.remedies import STREAM_ACTS
 from jobs.health.rules import BY_WORD
+from jobs.health.situation import Wish
 
 WORST = {"packetLoss": 1.0, "jitter": 60.0, "latency": 60.0, "framerate": 0.0, "error": "ICE failed"}
 FORGED = [clients(WORST), clients(WORST, WORST), clients(*[WORST] * 50)]
@@ -94,6 +98,34 @@ def test_the_last_attempt_of_the_hour_is_kept_for_what_was_measured():
     assert Hold.BUDGET_SPENT is on_a_stream.hold
     assert on_a_stream.detail.endswith("at most 2 are allowed on a stream")
     assert plan_recovery(a_situation("AudioMuted", stream_refusal=SPENT)).is_due
+
+
+def test_however_many_instances_complain_only_acts_on_streams_wait():
+    brake = stream_brake(3, 4, RecoveryBounds())
+    asked = a_situation("ClientPacketLoss", stream_brake=brake, wish=Wish())
+
+    assert stream_brake(2, 4, RecoveryBounds()) is None
+    assert Hold.FLEET_BRAKE is plan_recovery(a_situation("ClientPacketLoss", stream_brake=brake)).hold
+    assert plan_recovery(a_situation("AudioMuted", stream_brake=brake)).is_due
+    assert plan_recovery(asked).is_due
+
+
+@pytest.mark.parametrize(
+    ("codes", "is_by_word"),
+    [(("AllClientsBad", "HostBusy"), True), (("ClientError",), True), (("ClientError", "AudioMuted"), False)],
+)
+def test_an_instance_counts_for_the_brakes_by_what_was_measured(codes, is_by_word):
+    ill = Illness(
+        since_ms=0,
+        since_tick=0,
+        verdict=Verdict.DEGRADED,
+        failure_class=FailureClass.CLIENT,
+        codes=codes,
+        has_incident=True,
+        is_bad=True,
+    )
+
+    assert is_by_word == ill.is_by_word
 
 
 def test_people_who_only_say_that_they_watch_are_waited_for_no_longer_than_others():
