@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,35 +42,38 @@ class Receivers:
         )
         found: list[Destination] = []
         if self.alertmanager_url:
-            found.append(self._alertmanager(links, clock))
+            found.extend(self._alertmanagers(links, clock))
         if self.webhook_url:
             found.append(self._webhook(links, clock))
         return found
 
-    def _alertmanager(self, links: Links, clock: Callable[[], int]) -> Destination:
+    def _alertmanagers(self, links: Links, clock: Callable[[], int]) -> Iterator[Destination]:
+        """Yield one destination an address: those of a cluster tell each other whom they told, but no alerts."""
         from jobs.notify.alertmanager import Alertmanager, alerts_address  # noqa: PLC0415 - requests, 60 ms
         from jobs.notify.posting import Line  # noqa: PLC0415 - as above
         from jobs.notify.secret import checked_ca, read_token  # noqa: PLC0415 - as above
 
-        address = alerts_address(_ALERTMANAGER, parse_receiver(_ALERTMANAGER, self.alertmanager_url))
-        token = read_token(_TOKEN, self.alertmanager_token_file)
-        if token and address.user_password:
-            raise ConfigError(
-                f"{_ALERTMANAGER} holds a user and {_TOKEN} a token, and a request takes one of them; "
-                "nothing was started"
-            )
-        return Alertmanager(Line(address, token, checked_ca(_CA, self.ca_file)), links, clock=clock)
+        token, ca = read_token(_TOKEN, self.alertmanager_token_file), checked_ca(_CA, self.ca_file)
+        for number, url in enumerate(self.alertmanager_url.split(","), 1):
+            address = alerts_address(_ALERTMANAGER, parse_receiver(_ALERTMANAGER, url.strip()))
+            if token and address.user_password:
+                raise ConfigError(
+                    f"{_ALERTMANAGER} holds a user and {_TOKEN} a token, and a request takes one of them; "
+                    "nothing was started"
+                )
+            name = "alertmanager" if number == 1 else f"alertmanager-{number}"
+            yield Alertmanager(Line(address, token, ca), links, clock=clock, name=name)
 
     def _webhook(self, links: Links, clock: Callable[[], int]) -> Destination:
         from jobs.notify.posting import Line  # noqa: PLC0415 - requests, 60 ms
         from jobs.notify.secret import checked_ca, read_keys  # noqa: PLC0415 - as above
         from jobs.notify.webhook import Webhook  # noqa: PLC0415 - as above
 
+        address = parse_receiver(_WEBHOOK, self.webhook_url)
         if self.webhook_key_file is None:
             raise ConfigError(f"{_WEBHOOK} needs {_KEY}, with which messages are signed; nothing was started")
         keys = read_keys(_KEY, self.webhook_key_file)
-        line = Line(parse_receiver(_WEBHOOK, self.webhook_url), ca=checked_ca(_CA, self.ca_file))
-        return Webhook(line, keys, links, clock=clock)
+        return Webhook(Line(address, ca=checked_ca(_CA, self.ca_file)), keys, links, clock=clock)
 
 
 _OPTIONS = (
@@ -79,7 +82,7 @@ _OPTIONS = (
         envvar=_ALERTMANAGER,
         show_envvar=True,
         default="",
-        help="Alertmanager that hears of incidents; none: it is off.",
+        help="Alertmanager that hears of incidents, or each of a cluster, comma-separated; none: it is off.",
     ),
     click.option(
         "--alertmanager-token-file",

@@ -41,12 +41,10 @@ _TEST_SECONDS = 300
 
 
 class Alertmanager:
-    """One Alertmanager. clock: Unix milliseconds.
+    """One Alertmanager. name: in the store. clock: Unix milliseconds.
 
     repeat_seconds: how often it is told anew of what is open. stand_seconds: how long an alert stands before its end.
     """
-
-    name = "alertmanager"
 
     def __init__(
         self,
@@ -54,9 +52,11 @@ class Alertmanager:
         links: Links,
         *,
         clock: Callable[[], int],
+        name: str = "alertmanager",
         repeat_seconds: float = REPEAT_SECONDS,
         stand_seconds: float = STAND_SECONDS,
     ) -> None:
+        self.name = name
         self.place = line.address.place
         self.repeat_seconds = repeat_seconds
         self._line = line

@@ -35,13 +35,24 @@ COMMANDS = {"collect", "compact", "discover", "dispatch", "recover"}  # `keys` b
 def everything(tmp_path_factory):
     """Every overlay, and the base with each component, under the name of what it is."""
     scratch = tmp_path_factory.mktemp
-    alone = ("decoys", "node-facts", "network-policy", "site-images", "dry-run", "delete-pod", "keys", "requester")
+    alone = (
+        "decoys",
+        "node-facts",
+        "network-policy",
+        "site-images",
+        "dry-run",
+        "delete-pod",
+        "keys",
+        "requester",
+        "notify",
+    )
     return {
         "manifests": rendered(ROOT / "manifests"),
         **{name: overlay(name, scratch(name)) for name in OVERLAYS},
         **{f"component {name}": composed(scratch(name), name) for name in alone},
         "component admission": composed(scratch("admission"), "admission", "keys"),
         "component static-instances": composed(scratch("static"), "static-instances"),
+        "component notify/network-policy": composed(scratch("egress"), "network-policy", "notify/network-policy"),
     }
 
 
