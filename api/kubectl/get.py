@@ -20,16 +20,8 @@ from api.kubectl.source import Source
 # chosen: a third of a tick. kubectl can't ask whether anything has changed, so every look costs a whole answer.
 _EVERY_SECONDS = 5.0
 
-# What a look at the same state may say otherwise.
-_RUNNING = (
-    "observedAt",
-    "reportedAt",
-    "connectionLatencySeconds",
-    "frameRate",
-    "audioLevel",
-    "cpuPercent",
-    "memoryPercent",
-)
+# What makes a row another one. A reason's own sentence isn't among it: its figures are others at every tick.
+_STATE = ("verdict", "failureType", "since", "stale", "incident", "uid", "pod", "node")
 
 
 @click.command(short_help="List instances with their verdicts.")
@@ -106,4 +98,9 @@ def _print_changes(before: Seen, seen: Seen, form: str | None, *, has_namespace:
 
 
 def _has_changed(one: Mapping[str, Any], before: Mapping[str, Any] | None) -> bool:
-    return before is None or any(value != before[name] for name, value in one.items() if name not in _RUNNING)
+    return before is None or _state(one) != _state(before)
+
+
+def _state(one: Mapping[str, Any]) -> list[object]:
+    codes, recovery = told.codes(one["reasons"]), one["recovery"]
+    return [*(one[name] for name in _STATE), codes, recovery["next"], recovery["hold"]]

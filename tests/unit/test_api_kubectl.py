@@ -14,6 +14,7 @@ from api.kubectl.__main__ import COMMANDS, group
 from api.kubectl.ages import age, ago, span
 from api.kubectl.errors import NoSuchThing, WrongUse
 from api.kubectl.explain import _all, _explained
+from api.kubectl.get import _has_changed
 from api.kubectl.limits import limits_of
 from api.kubectl.names import Named, resolve
 from api.kubectl.printing import plain, table
@@ -199,3 +200,23 @@ def test_json_of_others_text_is_still_json():
     value = {"text": "\x1b[2J\x9b\u202e\ud800 é"}
 
     assert value == json.loads("\n".join(map(plain, json.dumps(value, indent=4, ensure_ascii=False).split("\n"))))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, False),
+        ({"observedAt": "later", "frameRate": 3.0, "sessions": 2}, False),
+        ({"reasons": [{"code": "QemuDead", "text": "for 30 s"}]}, False),
+        ({"reasons": [{"code": "QmpTimeout", "text": "for 15 s"}]}, True),
+        ({"verdict": "unknown"}, True),
+        ({"recovery": {"next": None, "hold": "CoolDown"}}, True),
+        ({"uid": "another"}, True),
+    ],
+)
+def test_a_watch_shows_a_state_and_no_running_figure(changes, expected):
+    one = dict.fromkeys(("verdict", "failureType", "since", "stale", "incident", "uid", "pod", "node"))
+    one |= {"reasons": [{"code": "QemuDead", "text": "for 15 s"}], "recovery": {"next": None, "hold": None}}
+
+    assert expected == _has_changed({**one, **changes}, one)
+    assert _has_changed(one, None)
