@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from api.kubectl.errors import ApiFailed
+from api.kubectl.errors import ApiFailed, KubectlFailed
 from api.kubectl.program import Kubectl
 
 # The way of the API server to the API, which needs the right to it; reading only, so it needs no token of its own.
@@ -29,7 +29,13 @@ class Proxied:
 
     def ask(self, path: str) -> bytes:
         """Return the body at a path of the API. Raises: KubectlFailed."""
-        return self.kubectl.fetch(f"{self.kubectl.core}{PROXY}{path}")
+        try:
+            return self.kubectl.fetch(f"{self.kubectl.core}{PROXY}{path}")
+        except KubectlFailed as error:
+            if not (error.is_not_found and 'services "' in str(error)):
+                raise
+            hint = f"the monitor isn't in namespace {self.kubectl.namespace}; -n says where it is"
+            raise KubectlFailed(f"{error}; {hint}", error.exit_code) from error
 
 
 def ask_json(source: Source, path: str) -> Any:  # noqa: ANN401 - JSON

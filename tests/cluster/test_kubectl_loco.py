@@ -75,6 +75,12 @@ def test_an_instance_answers_to_its_pods_name_and_an_unknown_one_is_4(loco, kube
     assert (4, True) == (unknown.returncode, "no instance is called 'instance-4'; did you mean" in unknown.stderr)
 
 
+def test_another_namespace_than_the_monitors_is_pointed_out(kubectl):
+    done = kubectl("loco", "get", "-n", INSTANCES)
+
+    assert (1, True) == (done.returncode, done.stderr.endswith("isn't in namespace loco; -n says where it is\n"))
+
+
 def test_a_fault_is_waited_for_explained_and_waited_out(loco, deployment):
     try:
         deployment.decoy("loco-emulator-1", "fault", "mute")

@@ -149,6 +149,13 @@ def test_a_missing_right_is_kubectls_own_sentence(kubectl, cluster):
     assert done.stderr.startswith("kubectl loco: Error from server (Forbidden): ")
 
 
+def test_another_namespace_than_the_monitors_is_pointed_out(kubectl):
+    done = kubectl("loco", "get", "-n", "loco")
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert done.stderr.endswith("not found; the monitor isn't in namespace loco; -n says where it is\n")
+
+
 def test_describe_shows_the_pods_events_the_newest_last(kubectl, cluster):
     cluster.events = [an_event("2026-11-24T20:09:00Z", "Later"), an_event("2026-11-24T20:08:00Z", "Earlier\x1b[31m")]
     done = kubectl("loco", "describe", "instance-1")

@@ -54,6 +54,8 @@ class Cluster:
             return _status(403, "Forbidden", f'{path} is forbidden: User "u" cannot do that')
         if path.startswith(PROXY):
             return self._proxied(f"{path.removeprefix(PROXY)}?{query}" if query else path.removeprefix(PROXY))
+        if "/services/" in path:
+            return _status(404, "NotFound", 'services "loco-api" not found')
         if path.endswith("/events"):
             return _status(403, "Forbidden") if self.events is None else _found({"items": self.events})
         return self._object(method, path, body)
