@@ -8,7 +8,7 @@ from html import escape
 
 from api import paging, query
 from api.answer import Answer, json_answer
-from api.call import Call
+from api.call import Call, Route
 from api.pages import incident as incident_page
 from api.pages import incidents as incidents_page
 from api.pages import instance as instance_page
@@ -41,6 +41,18 @@ BUNDLES_IN_PLACE = 6
 _LIST = "incidents of a page"
 
 
+class ShownProblem(Problem):
+    """A problem that is told by a page. It is raised all the same: no cache of answers is to keep it."""
+
+    def __init__(self, problem: Problem, html: str) -> None:
+        super().__init__(problem.status, problem.reason, problem.detail, headers=problem.headers)
+        self._html = html
+
+    def answer(self, path: str) -> Answer:  # noqa: ARG002 - the problem's signature
+        """Return the page."""
+        return Answer(self._html.encode(), HTML, self.status, headers=self.headers)
+
+
 def for_people(page: Callable[[Call], str], *, up: str = "") -> Callable[[Call], Answer]:
     """Return a route's function: the page, and to a browser a page about the problem too, whatever it is."""
 
@@ -50,7 +62,7 @@ def for_people(page: Callable[[Call], str], *, up: str = "") -> Callable[[Call],
         except Problem as problem:
             if not call.variant:
                 raise
-            return Answer(_trouble(call, problem, up).encode(), HTML, problem.status, headers=problem.headers)
+            raise ShownProblem(problem, _trouble(call, problem, up)) from problem
 
     return answer
 
@@ -207,9 +219,15 @@ def _trouble(call: Call, problem: Problem, up: str) -> str:
     )
 
 
+def _page(path: str, page: Callable[[Call], str], *, up: str, is_cached: bool = False) -> Route:
+    answer = for_people(page, up=up)
+    return Route(path, answer, is_cached=is_cached, needs_store=False, variants=("text/html",), takes_query=is_cached)
+
+
+# That of an instance costs 15 ms and is looked at for long; those of incidents are as many as a year had.
 PAGES = (
-    ("/instances/{id}", for_people(instance, up="../")),
-    ("/incidents", for_people(incidents)),
-    ("/incidents/{id}", for_people(incident, up="../")),
-    ("/attempts/{id}", for_people(attempt, up="../")),
+    _page("/instances/{id}", instance, up="../", is_cached=True),
+    _page("/incidents", incidents, up=""),
+    _page("/incidents/{id}", incident, up="../"),
+    _page("/attempts/{id}", attempt, up="../"),
 )

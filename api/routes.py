@@ -143,7 +143,7 @@ ROUTES = (
     Route("/static/icon.svg", _file("static/icon.svg", "image/svg+xml"), needs_store=False),
     Route("/static/detail.css", _file("static/detail.css", "text/css; charset=utf-8"), needs_store=False),
     Route("/static/recover.js", _file("static/recover.js", "text/javascript; charset=utf-8"), needs_store=False),
-    *(Route(path, page, is_cached=False, needs_store=False, variants=("text/html",)) for path, page in detail.PAGES),
+    *detail.PAGES,
     Route("/api/instances", _fleet(lambda call: instances.instances(call.fleet))),
     Route("/api/instances/live", _fleet(lambda call: discovery.live(call.fleet, call.snapshot))),
     Route("/api/instances/provisioned", _fleet(lambda call: instances.provisioned(call.fleet))),
