@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import urllib.request
 from contextlib import contextmanager
@@ -99,6 +100,11 @@ class Receiver:
         self._server.daemon_threads = True
         self.port = self._server.server_port
         Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def wrap(self, context: ssl.SSLContext) -> None:
+        """Speak TLS from now on."""
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self._server.handle_error = lambda *_: None  # a client that doesn't trust us is what a test wants
 
     def stop(self) -> None:
         """Listen no more."""
