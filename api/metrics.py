@@ -12,6 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.exposition import generate_latest as plain_text
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE_OPEN_METRICS
 from prometheus_client.openmetrics.exposition import generate_latest as open_metrics_text
+from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from agent import __version__
@@ -27,6 +28,9 @@ from jobs.health.people import connected
 CHECKS = ("qemu", "video", "screen", "audio", "performance", "network", "sessions", "clients")
 
 INSTANCE = ("namespace", "pod")
+
+# What every exporter tells of itself, by Prometheus' own names.
+_process = ProcessCollector(registry=None)
 
 
 def exposition(fleet: Fleet, volume: Volume, *, is_open_metrics: bool) -> tuple[bytes, str]:
@@ -51,6 +55,7 @@ class FleetCollector(Collector):
         yield from _instances(standings)
         yield from _recovery(standings, self._fleet.snapshot)
         yield from own_families(self._fleet, self._volume)
+        yield from _process.collect()
 
 
 def _instances(standings: list[Standing]) -> Iterator[Metric]:

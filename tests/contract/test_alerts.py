@@ -65,7 +65,7 @@ def test_an_alert_uses_metrics_and_words_that_exist(name):
 
 def exported():
     """Return the name of every metric that docs/metrics.md lists, which a test compares with the exposition."""
-    return set(re.findall(r"^\| `(loco_\w+)`", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE))
+    return set(re.findall(r"^\| `((?:loco|process)_\w+)`", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE))
 
 
 def test_limits_are_those_of_the_program():
@@ -113,6 +113,8 @@ def test_a_real_prometheus_evaluates_every_alert_over_a_real_api(tmp_path):
     for group in at_once:
         for rule in group["rules"]:
             rule["for"] = "0s"
+    for_a_while = next(rule for group in at_once for rule in group["rules"] if rule["alert"] == "LocoCollectorStale")
+    for_a_while["for"] = "2s"
     with (
         a_sick_fleet(tmp_path) as fleet,
         an_api(tmp_path / "loco.db", LOCO_SNAPSHOT=str(tmp_path / "snapshot")) as api,
@@ -135,6 +137,7 @@ def test_a_real_prometheus_evaluates_every_alert_over_a_real_api(tmp_path):
         # The collector's last tick is moved two minutes back: nothing else tells whether it is alive.
         age(fleet, seconds=120)
         prometheus.wait(lambda: prometheus.rules()["LocoCollectorStale"]["state"] == "firing", "the alert to fire")
+        assert prometheus.query('count_over_time(ALERTS{alertname="LocoCollectorStale", alertstate="pending"}[1m])')
         fleet.ticks(1)
         age(fleet, seconds=0)
         prometheus.wait(lambda: prometheus.rules()["LocoCollectorStale"]["state"] == "inactive", "it to resolve")

@@ -73,7 +73,7 @@ def test_the_first_row_answers_whether_anything_is_sick_and_the_monitor_alive():
 
 
 def test_every_metric_of_a_query_exists():
-    exported = set(re.findall(r"^\| `(loco_\w+)`", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE))
+    exported = set(re.findall(r"^\| `((?:loco|process)_\w+)`", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE))
 
     assert {metric for *_, expression in queries() for metric in metrics_of(expression)} <= exported | {"ALERTS"}
 

@@ -35,7 +35,9 @@ from jobs.health.recovery import AttemptState, Hold
 from jobs.store.deliveries import Queue
 
 ROWS = re.findall(
-    r"^\| `(loco_\w+)` \| (.*?) \|", (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(), re.MULTILINE
+    r"^\| `((?:loco|process)_\w+)` \| (.*?) \|",
+    (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(),
+    re.MULTILINE,
 )
 
 HELD = a_recovery(
