@@ -35,8 +35,8 @@ def main() -> None:
         seconds = (time.process_time() - began) / SCRAPES
         follower.close()
     series = sum(not line.startswith(b"#") for line in body.splitlines())
-    note = f"{series} series, {len(body) / 1e6:.1f} MB, CPU of the API"
-    print(f"| scrape of `/metrics`, {INSTANCES} instances | {seconds:.2f} s | {note} |")
+    note = f"{series:,} series, {len(body) / 1e6:.1f} MB"
+    print(f"| scrape of `/metrics`, {INSTANCES:,} instances | {seconds:.2f} s CPU | {note} |")
 
 
 if __name__ == "__main__":
