@@ -62,8 +62,8 @@ def _table(title: str, incidents: Sequence[Incident] | None, listed: Listed) -> 
     rows = "".join(_row(one, listed.names) for one in incidents)
     body = (
         f'<div class="wide" tabindex="0" role="region" aria-label="{title} incidents"><table>'
-        '<tr><th scope="col">incident</th><th scope="col">instance</th><th scope="col">opened</th>'
-        '<th scope="col">lasted</th><th scope="col">worst</th><th scope="col">class</th>'
+        '<tr><th scope="col">incident</th><th scope="col">worst</th><th scope="col">instance</th>'
+        '<th scope="col">opened</th><th scope="col">lasted</th><th scope="col">class</th>'
         f'<th scope="col">reasons</th></tr>{rows}</table></div>'
     )
     return f'<section class="panel"><h2>{title}</h2>{body if rows else "<p>none</p>"}</section>'
@@ -78,8 +78,7 @@ def _row(one: Incident, names: Mapping[InstanceKey, str]) -> str:
     codes = " ".join(f"<code>{escape(code)}</code>" for code in one.codes)
     return (
         f'<tr data-id="{escape(one.id)}"><td><a href="incidents/{_segment(one.id)}">{escape(one.id)}</a></td>'
-        f"<td>{at}</td><td>{when(one.opened_at_ms)}</td><td>{spent}</td>"
-        f"<td>{word(one.verdict)}</td>"
+        f"<td>{word(one.verdict)}</td><td>{at}</td><td>{when(one.opened_at_ms)}</td><td>{spent}</td>"
         f"<td>{one.failure_class}</td><td>{codes}</td></tr>"
     )
 

@@ -196,6 +196,7 @@ def test_nothing_from_a_report_or_a_file_becomes_markup():
         pictured = replace(snapshot, pictures={instance.key: Picture(NASTY, NOW_MS)})
         past = Past(Span.HOUR, NOW_MS, [])
         pages += [the_page(snapshot, changes=[change], past=past), the_page(pictured, way=Way(WayKind.CLUSTER, NASTY))]
+    pages += [asking(NASTY, None, up="../"), asking(NASTY, Way(WayKind.LOCAL, NASTY), up="../")]
     fleet = a_fleet_now()
     events = story(incident, changes=[change], attempts=[attempt], plans=[replace(plan, incident=NASTY)])
     told = incident_page.Told(incident, events, [attempt], plan, names, {attempt.id: bundle})

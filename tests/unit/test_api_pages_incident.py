@@ -122,5 +122,5 @@ def test_open_incidents_stand_on_the_first_page_only_and_the_filter_is_kept_in_t
 
     html = incidents_page.render(a_fleet_now(), first)
     assert 'rel="next" href="incidents?state=all&amp;instance=instance-0&amp;cursor=abc"' in html
-    assert "Open incident instance" in said(html)
-    assert "Open incident instance" not in said(incidents_page.render(a_fleet_now(), later))
+    assert "Open incident worst" in said(html)
+    assert "Open incident worst" not in said(incidents_page.render(a_fleet_now(), later))
