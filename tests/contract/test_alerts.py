@@ -24,6 +24,7 @@ from jobs.store.snapshot import MAX_BYTES
 
 CASES = ROOT / "tests/fixtures/prometheus"
 PAGE = (ROOT / "docs/alerts.md").read_text()
+LABELS = {f"app.kubernetes.io/{name}" for name in ("name", "instance", "version", "component", "part-of", "managed-by")}
 COMMANDS = {"collect", "discover", "dispatch", "compact"}
 WORDS = {
     "verdict": set(Verdict),
@@ -171,6 +172,8 @@ def test_the_component_lets_prometheus_in_where_a_policy_stands_in_its_way(tmp_p
 
 def test_the_monitor_asks_the_api_and_keeps_its_labels(tmp_path):
     items = composed(tmp_path, "prometheus")
+    ours = [item["metadata"]["labels"] for item in items if item["apiVersion"].startswith("monitoring.coreos.com/")]
+    assert [LABELS, LABELS] == [{one for one in labels if one.startswith("app.kubernetes.io/")} for labels in ours]
     spec = find(items, "PodMonitor loco-health/loco-api")["spec"]
     api = find(items, "Deployment loco-health/loco-api")["spec"]["template"]
     (endpoint,) = spec["podMetricsEndpoints"]
