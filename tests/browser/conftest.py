@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium")
 
@@ -18,6 +18,9 @@ ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
+
+# chosen: a machine that does other things too is slow, and nothing fails before it has come true.
+expect.set_options(timeout=20_000)
 
 # What a test saw, to be looked at by people; not in git.
 PICTURES = Path(__file__).parent / "pictures"
