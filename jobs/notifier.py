@@ -14,8 +14,8 @@ from jobs.store.connection import reading
 from jobs.store.plans import read_plans
 from jobs.window import Observed
 
-# chosen: with a round a second and one to write what arrived, a queue that grew is drained with 10 messages a second
-# at most.
+# chosen: with a round a second, and every other one to write down what arrived, a queue that grew is drained with about
+# 10 messages a second.
 _LETTERS = 20
 
 # chosen: a letter that fails again and again is tried every four minutes.
