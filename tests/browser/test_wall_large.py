@@ -111,11 +111,12 @@ def test_a_mark_turns_and_its_card_comes_to_the_front_in_a_fleet_of_a_thousand(l
     page = open_page(url)
     page.mouse.wheel(0, 5000)
     page.locator(".card").nth(40).wait_for(state="attached")
-    fleet.tick(sick=(0, *SICK))
-    expect(page.locator(".marks a").first).to_have_class("unhealthy")
+    before = page.locator(".more [data-id=instance-30].card").count()
+    fleet.tick(sick=(30, *SICK))
+    expect(page.locator(".marks a").nth(30)).to_have_class("unhealthy")
 
-    assert "instance-0" == page.locator(".card").first.get_attribute("data-id")
-    assert 1 == page.locator("[data-id=instance-0].card").count()
+    assert (1, 1) == (before, page.locator("[data-id=instance-30].card").count())
+    assert "instance-30" == page.locator(".card").nth(1).get_attribute("data-id")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
