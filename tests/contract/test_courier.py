@@ -9,11 +9,14 @@ from dataclasses import replace
 
 import pytest
 from api_server import wait_for
+from kubernetes.client.configuration import Configuration
 from object_server import an_object_server
 from pods import a_pod, a_pods_instance
+from servers import hang, serving
 from stores import a_fleet, an_instance
 
 from jobs.clock import Clock
+from jobs.cluster.client import ClusterClient
 from jobs.cluster.late import LateClient
 from jobs.courier import NO_POD, Courier
 from jobs.health.model import ProbeOutcome
@@ -228,6 +231,29 @@ def test_a_server_that_wants_to_be_left_alone_is_whatever_else_waits(server, fle
     assert 1 == asked
     assert 1 == len(set(told))
     assert ["sent", "sent"] == [outcome for _, outcome, *_ in rows(fleet)]
+
+
+def test_a_server_that_is_mute_is_waited_for_in_few_rounds(fleet):
+    fleet.ticks(3, REFUSED)
+    fleet.ticks(40)
+    dialled = []
+
+    def mute(connection):
+        dialled.append(connection)
+        hang(connection)
+
+    with serving(mute) as server:
+        configuration = Configuration(host=f"http://127.0.0.1:{server.port}")
+        configuration.retries = False
+        rounds = Rounds(fleet, lambda: ClusterClient(configuration, read_seconds=1.5))
+        rounds.go()
+        rounds.now_ms += 300_000
+        began_at = time.monotonic()
+        for _ in range(20):
+            rounds.go()
+
+        assert time.monotonic() - began_at < 1.5
+        assert 1 == len(dialled)
 
 
 def test_a_clock_that_was_set_back_delays_no_event(server, fleet):
