@@ -33,9 +33,9 @@ _POLICY = (
 
 _ONLY_READS = "this API only reads: it was given neither LOCO_CLUSTER_CA nor LOCO_TOKEN_FILE; nothing was started"
 
+_CACHE_HEADERS = (("Cache-Control", "no-cache"), ("Vary", "Accept, Accept-Encoding"))
 EVERY_HEADER = (
-    ("Cache-Control", "no-cache"),
-    ("Vary", "Accept, Accept-Encoding"),
+    *_CACHE_HEADERS,
     ("Content-Security-Policy", _POLICY),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
@@ -142,10 +142,11 @@ def _not_allowed(method: str, allowed: tuple[str, ...]) -> Problem:
 def _transfer(answer: Answer, environ: Environ) -> tuple[HTTPStatus, bytes, list[tuple[str, str]]]:
     """Return status, body and headers as the request's own headers ask for them."""
     headers = [*EVERY_HEADER, *answer.headers]
-    if answer.status is HTTPStatus.OK:
-        headers.append(("ETag", answer.etag))
+    if answer.status is HTTPStatus.OK and environ["REQUEST_METHOD"] != "POST":
         if is_known(answer.etag, environ.get("HTTP_IF_NONE_MATCH", "")):
-            return HTTPStatus.NOT_MODIFIED, b"", headers
+            # The rest belongs to the body that the caller has (RFC 9110 section 15.4.5).
+            return HTTPStatus.NOT_MODIFIED, b"", [*_CACHE_HEADERS, ("ETag", answer.etag)]
+        headers.append(("ETag", answer.etag))
     body = answer.body
     if len(body) > GZIP_MIN_BYTES and answer.is_text and takes_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
         body = answer.gzipped

@@ -54,7 +54,7 @@ class Site:
         self.seconds = 0.0
         self.application = Application(follower, now_ms, self.door, clock=lambda: self.seconds)
 
-    def post(self, path=RECOVER, *, authorization=GOOD, body=None, method="POST"):
+    def post(self, path=RECOVER, *, authorization=GOOD, body=None, method="POST", **more):
         """Return status, headers and the JSON of an answer."""
         told = {}
         environ = {
@@ -65,6 +65,7 @@ class Site:
             "CONTENT_LENGTH": "2",
             "wsgi.input": body or io.BytesIO(b"{}"),
             **({"HTTP_AUTHORIZATION": authorization} if authorization else {}),
+            **more,
         }
         answer = self.application(
             environ, lambda status, headers: told.update(status=int(status[:3]), headers=dict(headers))
@@ -121,6 +122,12 @@ def test_made_up_tokens_crowd_no_known_caller_out(site):
     flood = [site.post(authorization=f"Bearer {n}")[0] for n in range(100)]
 
     assert (OF_STRANGERS.burst - 1, 202) == (flood.count(401), site.post()[0])
+
+
+def test_what_was_done_is_told_whatever_body_the_caller_has(site):
+    status, headers, told = site.post(body=io.BytesIO(b'{"dryRun": true}'), CONTENT_LENGTH="16", HTTP_IF_NONE_MATCH="*")
+
+    assert (200, False, "instance-0") == (status, "ETag" in headers, told["instanceId"])
 
 
 def test_reading_and_other_methods_count_for_nothing(site):
