@@ -1,7 +1,8 @@
 """Alertmanager: it forgets an alert that isn't told again, and tells nobody of one that was over before it looked.
 
 So open incidents are told again every minute. And the end of one is told only when the alert has stood there for a
-while: an Alertmanager that was away may have lost it, and then nobody would hear of the end, or of any of it.
+while: an Alertmanager that was away, or was started anew, may have lost it, and then nobody would hear of the end, or
+of any of it.
 """
 
 from __future__ import annotations
@@ -36,8 +37,15 @@ STAND_SECONDS = 60.0
 _BATCH = 64
 
 _PATH = "/api/v2/alerts"
+_STATUS = "/api/v2/status"
 
 _TEST_SECONDS = 300
+
+
+class _Status(msgspec.Struct):
+    """What Alertmanager says of itself. uptime: when it was started; None where something else answers."""
+
+    uptime: str | None = None
 
 
 class Alertmanager:
@@ -64,10 +72,12 @@ class Alertmanager:
         self._clock = clock
         self._stand_seconds = stand_seconds
         self._stood_since: dict[str, float] = {}
+        self._began: str | None = None
 
     def send(self, task: Task) -> Report:
         """Tell again of what is open, then send the letters in their order."""
         ends_at = time.monotonic() + SENDING_SECONDS
+        self._note_restart()
         for batch in _batches(task.standing):
             reply = self._show(batch)
             if reply.problem:
@@ -110,6 +120,17 @@ class Alertmanager:
         if not reply.problem:
             del self._stood_since[letter.incident.id]
         return reply, [Sent(letter)]
+
+    def _note_restart(self) -> None:
+        """Find out whether it is another process now, which knows nothing of what was told before."""
+        answer = self._line.get(urlsplit(self._line.address.url).path.removesuffix(_PATH) + _STATUS)
+        try:
+            began = msgspec.json.decode(answer or b"{}", type=_Status).uptime
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            began = None
+        if began != self._began:
+            self._stood_since.clear()
+        self._began = began
 
     def _lost(self, sent: Sequence[Sent], reply: Reply) -> Report:
         """Return what failed; who didn't answer may have forgotten everything."""

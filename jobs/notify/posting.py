@@ -1,4 +1,4 @@
-"""One POST to a receiver; what comes back, or keeps it from arriving, becomes a value without any secret in it.
+"""One request to a receiver; what comes back, or keeps it from arriving, becomes a value without any secret in it.
 
 The errors of `requests` hold the URL, and so their texts stay in here.
 """
@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -62,7 +63,7 @@ class Line:
         began_at = time.monotonic()
         status, problem, retry_seconds = None, None, 0.0
         try:
-            status, retry_seconds = self._post(body, headers, ends_at=began_at + TOTAL_SECONDS)
+            status, _, retry_seconds = self._ask("POST", self.address.url, body, headers)
         except (NotDialled, Cut) as error:
             problem = str(error)
         except requests.ConnectTimeout:
@@ -75,13 +76,24 @@ class Line:
             problem = f"it answered {status}" + (", and redirects aren't followed" if 300 <= status < 400 else "")
         return Reply(problem, status, time.monotonic() - began_at, retry_seconds)
 
-    def _post(self, body: bytes, headers: Mapping[str, str], *, ends_at: float) -> tuple[int, float]:
-        """Return the status, and for how long the receiver wants to be left alone."""
-        url, host = dialled(self.address.url)
+    def get(self, path: str) -> bytes | None:
+        """Return what the receiver has at another path, None where nothing good comes back."""
+        url = urlunsplit(urlsplit(self.address.url)._replace(path=path))
+        try:
+            status, answer, _ = self._ask("GET", url, None, {})
+        except (NotDialled, Cut, requests.RequestException, HTTPError, ValueError):
+            return None
+        return answer if status == 200 else None
+
+    def _ask(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes, float]:
+        """Return the status, the answer, and for how long the receiver wants to be left alone."""
+        ends_at = time.monotonic() + TOTAL_SECONDS
+        url, host = dialled(url)
         authorization = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         with requests.Session() as session:
             session.trust_env = False  # no proxy and no .netrc gets to see or to replace what is sent
-            with session.post(
+            with session.request(
+                method,
                 url,
                 data=body,
                 headers={
@@ -98,8 +110,8 @@ class Line:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                read_whole(response.raw, max_bytes=MAX_ANSWER_BYTES, ends_at=ends_at)
-                return response.status_code, _rest_seconds(response.headers.get("Retry-After", ""))
+                answer = read_whole(response.raw, max_bytes=MAX_ANSWER_BYTES, ends_at=ends_at)
+                return response.status_code, answer, _rest_seconds(response.headers.get("Retry-After", ""))
 
 
 def _rest_seconds(text: str) -> float:

@@ -130,3 +130,17 @@ def test_an_alertmanager_that_is_killed_loses_no_notification_and_doubles_none_b
             f"{ends}-closed",
             f"{comes_and_goes}-closed",
         ] == [message.id for message in receiver.got]
+
+
+def test_an_alertmanager_that_was_started_anew_between_two_messages_still_tells_the_end(alertmanager, fleet):
+    alertmanager, people = alertmanager
+    telling = Telling(fleet, alertmanager_at(alertmanager.url))
+    fleet.ticks(3, REFUSED)
+    incident = incident_of(fleet, 0)
+    telling.until(lambda: told(people) and not telling.waiting())
+    alertmanager.kill()
+    alertmanager.start()
+    fleet.ticks(40)
+    telling.until(lambda: ("LocoIncident", "", incident, "resolved") in told(people))
+
+    assert telling.problem is None
