@@ -219,6 +219,8 @@ def test_forty_percent_ill_on_one_node_is_one_incident_with_members_that_survive
     assert held == set(common.members) == {one.key for one in fleet[:4]}
     assert {} == reader.open_incidents(rounds.connection)
     assert reader.incident(rounds.connection, common.id).closed_at_ms
+    told = rounds.connection.execute("SELECT notice FROM outbox WHERE key = ? ORDER BY id", (common.key,)).fetchall()
+    assert [(f"{common.id}-opened",), (f"{common.id}-closed",)] == told
 
 
 def test_forty_percent_ill_without_a_common_cause_stops_all_acts(rounds):

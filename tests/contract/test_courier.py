@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from api_server import wait_for
+from builders import a_report
 from kubernetes.client.configuration import Configuration
 from object_server import an_object_server
 from pods import a_pod, a_pods_instance
@@ -85,6 +86,17 @@ def test_opening_and_end_are_one_event_each(server, fleet):
         == closed["regarding"]
     )
     assert opened["note"].startswith("unreachable, class network: Nothing listens at the agent's address")
+
+
+def test_an_incident_that_gets_worse_is_an_event_of_its_own(server, fleet):
+    objects, connect = server
+    fleet.ticks(3, {"instance-0": a_report(audio={"muted": True})})
+    fleet.ticks(2, REFUSED)
+    Rounds(fleet, connect).go()
+    _, worse = objects.kept.values()
+
+    assert ("Warning", "EscalateIncident", "VerdictUnreachable") == (worse["type"], worse["action"], worse["reason"])
+    assert worse["note"].startswith("now unreachable, class network: Nothing listens at the agent's address")
 
 
 def plan(fleet, action=Action.RESET_GUEST, hold=None, detail=""):

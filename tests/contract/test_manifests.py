@@ -1,6 +1,7 @@
 """What holds for every object of every overlay, as kubectl renders it."""
 
 import copy
+import re
 
 import click
 import pytest
@@ -231,3 +232,21 @@ def mount_of(template: dict, volume: str) -> dict:
     (container,) = containers(template)
     (mount,) = (mount for mount in container["volumeMounts"] if mount["name"] == volume)
     return mount
+
+
+def test_every_key_of_the_notify_secret_is_in_its_page(everything):
+    (dispatch,) = [one for one in everything["component notify"] if one["metadata"]["name"] == "dispatch"]
+    pod = dispatch["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    told = {one["name"]: one for one in pod["containers"][0]["env"]}
+    keys = {
+        one["valueFrom"]["secretKeyRef"]["key"] for one in told.values() if "secretKeyRef" in one.get("valueFrom", {})
+    }
+    files = {
+        one["value"].removeprefix("/etc/loco/notify/") for one in told.values() if "/notify/" in one.get("value", "")
+    }
+    page = (ROOT / "docs" / "notifications.md").read_text()
+
+    assert {"alertmanager-url", "webhook-url", "alertmanager-token", "webhook-key", "ca.crt"} == keys | files
+    assert keys | files == set(
+        re.findall(r"^\| `([a-z.-]+)` \|", page.split("## In a cluster")[1].split("## Alert")[0], re.MULTILINE)
+    )

@@ -2,18 +2,22 @@
 
 import threading
 import time
+from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from api_server import wait_for
+from builders import a_report
 from notifying import Telling, a_webhook, now_ms
 from pods import a_pod, a_pods_instance
 from receivers import a_receiver
 from stores import a_fleet, an_instance
 
-from jobs.health.model import ProbeOutcome
+from jobs.health.incident import ChangeKind, Incident, IncidentChange
+from jobs.health.model import FailureClass, InstanceKey, ProbeOutcome, Reason, Severity, Verdict
 from jobs.health.recovery import Action, Hold, Plan
-from jobs.store import deliveries
-from jobs.store.connection import transaction
+from jobs.store import deliveries, schema, writer
+from jobs.store.connection import APPLICATION_ID, open_store, transaction
 from jobs.store.plans import put_plans
 from jobs.store.retention import apply_retention
 
@@ -59,6 +63,60 @@ def test_opening_escalation_and_end_are_one_message_each(receiver, fleet, tmp_pa
     assert ["incident.opened", "incident.escalated", "incident.closed"] == [
         message.json["type"] for message in receiver.got
     ]
+
+
+def test_an_incident_that_gets_worse_says_why_now(receiver, fleet, tmp_path):
+    telling = Telling(fleet, a_webhook(receiver, tmp_path))
+    fleet.ticks(3, {"instance-0": a_report(audio={"muted": True})})
+    fleet.ticks(2, REFUSED)
+    telling.drain()
+    opening, worse = (message.json["data"] for message in receiver.got)
+
+    assert ("opened", None, "degraded") == (
+        opening["transition"],
+        opening["escalation"],
+        opening["incident"]["verdict"],
+    )
+    assert ("escalated", "VerdictUnreachable") == (worse["transition"], worse["escalation"])
+    assert (["AudioMuted"], ["AgentRefused"]) == tuple(
+        [one["code"] for one in told["reasons"]] for told in (opening, worse)
+    )
+
+
+def test_a_common_cause_is_one_message_that_names_its_members_and_one_at_its_end(receiver, fleet, tmp_path):
+    telling = Telling(fleet, a_webhook(receiver, tmp_path))
+    cause = Incident(
+        id="c0ffee",
+        key=InstanceKey("common/node/worker-2"),
+        opened_at_ms=fleet.at_ms,
+        opened_tick=1,
+        failure_class=FailureClass.NETWORK,
+        verdict=Verdict.UNREACHABLE,
+        codes=("CommonCause",),
+        reasons=(Reason("CommonCause", FailureClass.NONE, Severity.UNHEALTHY),),
+        last_bad_tick=1,
+        members=("loco/loco-emulator-0", "static/instance-1"),
+    )
+    over = replace(cause, closed_at_ms=fleet.at_ms + 60_000)
+    for kind, incident in ((ChangeKind.OPENED, cause), (ChangeKind.UPDATED, cause), (ChangeKind.CLOSED, over)):
+        with transaction(fleet.connection):
+            writer.record_brakes(fleet.connection, [IncidentChange(kind, incident)], at_ms=fleet.at_ms)
+    telling.drain()
+    opening, end = (message.json["data"] for message in receiver.got)
+
+    assert [None, None] == [opening["instance"], end["instance"]]
+    assert ["loco/loco-emulator-0", "static/instance-1"] == opening["incident"]["members"]
+    assert "node worker-2 is over after 1 min 0 s" == end["headline"]
+
+
+def test_an_instance_that_leaves_ends_its_incident_with_words_of_its_own(receiver, fleet, tmp_path):
+    telling = Telling(fleet, a_webhook(receiver, tmp_path))
+    fleet.ticks(3, REFUSED)
+    with transaction(fleet.connection):
+        writer.record_inventory(fleet.connection, [], at_ms=fleet.at_ms + 1000)
+    telling.drain()
+
+    assert receiver.got[-1].json["data"]["headline"].startswith("instance-0 has left the inventory, after ")
 
 
 def opened(fleet, *ordinals):
@@ -210,3 +268,25 @@ def test_between_two_ticks_the_store_is_asked_only_whether_it_has_moved(fleet, r
         telling.go()
 
     assert [] == reads
+
+
+def test_a_store_from_before_notifications_keeps_what_waits_and_knows_what_is_open(fleet, tmp_path):
+    fleet.ticks(3, REFUSED)
+    rows = fleet.connection.execute(
+        "SELECT kind, subject, key, message, created_at_ms, due_at_ms FROM outbox"
+    ).fetchall()
+    incidents = fleet.connection.execute("SELECT * FROM incidents").fetchall()
+    with closing(schema.Database(tmp_path / "old.db").conn) as old:
+        schema.migrations.apply(schema.Database(old), stop_before="notification_tables")
+        old.executemany(
+            "INSERT INTO outbox (kind, subject, key, message, created_at_ms, due_at_ms) VALUES (?, ?, ?, ?, ?, ?)", rows
+        )
+        old.executemany("INSERT INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", incidents)
+        old.execute("PRAGMA user_version=3")
+        old.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        old.commit()
+    with closing(open_store(tmp_path / "old.db")) as connection:
+        waiting = connection.execute("SELECT count(*) FROM outbox WHERE ended_at_ms IS NULL").fetchone()
+        (standing,) = deliveries.standing(connection)
+
+    assert ((1,), f"{incidents[0][0]}-opened") == (waiting, standing.name)
