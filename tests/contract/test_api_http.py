@@ -371,3 +371,14 @@ def test_forty_requests_at_once_get_the_same_answer(api):
         connection.close()
 
     assert {api.ask("/api/quality/deep-health").body} == bodies
+
+
+def test_those_who_read_nothing_of_their_answers_hold_up_nobody(api):
+    slow = [socket.create_connection(("127.0.0.1", api.port), timeout=20) for _ in range(20)]
+    for connection in slow:
+        connection.sendall(b"GET /api/quality/deep-health HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+    replies = [api.ask("/api/quality/deep-health") for _ in range(10)]
+    for connection in slow:
+        connection.close()
+
+    assert {200} == {reply.status for reply in replies}
