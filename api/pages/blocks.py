@@ -40,6 +40,7 @@ _UNITS = {
     "qemu_cpu": " % of a core",
     "qemu_memory": " %",
     "packetLoss": " %",
+    "frozen": " %",
     "jitter": " s",
     "latency": " s",
     "framerate": " frames/s",
@@ -47,7 +48,7 @@ _UNITS = {
     "height": " px",
 }
 _FACTORS = {" MiB": 1 / 1024**2}
-_RATIOS = ("packetLoss",)
+_RATIOS = ("packetLoss", "frozen")
 
 # As agent.report.rfc3339 writes it.
 _MOMENT = re.compile(r"([0-9-]{10})T([0-9:]{8})(?:\.[0-9]+)?Z")
