@@ -22,7 +22,7 @@ from jobs.health.model import Instance
 
 log = logging.getLogger(__name__)
 
-# What waitress takes of a body too; api.server has it from here.
+# What waitress takes of a body too; api.serving has it from here.
 MAX_BODY_BYTES = 4 * 1024
 
 

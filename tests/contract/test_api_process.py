@@ -146,7 +146,7 @@ def test_an_unknown_setting_is_refused():
 
 BROKEN = """
 import socket
-from api.server import open_server
+from api.serving import open_server
 listener = socket.create_server(("127.0.0.1", 0))
 print(listener.getsockname()[1], flush=True)
 open_server(lambda environ, start_response: 1 / 0, listener).run()
