@@ -33,14 +33,12 @@ class Asked(Stack):
     def watch(self, inventory):
         """Start what watches, without what dispatches."""
         shared = ("--store", self.store, "--log-level", "warning")
-        (self.directory / "policy.toml").write_text("boot_grace_seconds = 1\n")
-        policy = {"LOCO_POLICY": self.directory / "policy.toml"}
         with closing(open_store(self.store)) as connection, transaction(connection):
             ledger.adopt(connection, [], now=Clock().moment())
         self.start("keys", "jobs", "keys", "--local", self.directory / "keys", "--instances", inventory)
         self.start("discover", "jobs", "discover", "--instances", inventory, *shared, "--window", 300)
-        self.start("collect", "jobs", "collect", *shared, "--window", 300, **policy)
-        self.answer(**policy)
+        self.start("collect", "jobs", "collect", *shared, "--window", 300)
+        self.answer()
 
 
 def a_muted_report(sequence):
@@ -84,7 +82,7 @@ def focused(page):
 def test_a_real_fault_is_healed_by_keyboard_alone_from_the_link_to_the_outcome(open_page, keep_picture):
     with (
         tempfile.TemporaryDirectory(prefix="loco-") as directory,
-        Asked(Path(directory) / "decoys", ["asked"], can_act=True) as stack,
+        Asked(Path(directory) / "decoys", ["asked"], can_act=True, policy="boot_grace_seconds = 1\n") as stack,
     ):
         stack.wait_healthy(90)
         token = (stack.directory / "token").read_text().strip()

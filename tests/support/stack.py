@@ -17,12 +17,14 @@ EXPECTATIONS = {"loco-health/expect-motion-seconds": 20, "loco-health/expect-sou
 class Stack:
     """Start decoys with the given ids, watch them, and answer what the API says; a context manager.
 
-    can_act: the decoys' agents have keys, and the API takes what somebody asks for.
+    can_act: the decoys' agents have keys, and the API takes what somebody asks for. policy: TOML, for all that run.
     """
 
-    def __init__(self, directory: Path, ids: list[str], *, window_seconds: int = 300, can_act: bool = False) -> None:
+    def __init__(
+        self, directory: Path, ids: list[str], *, window_seconds: int = 300, can_act: bool = False, policy: str = ""
+    ) -> None:
         self.directory, self.ids, self._window_seconds = directory, ids, window_seconds
-        self._can_act = can_act
+        self._can_act, self._policy = can_act, policy
         self.store = directory / "loco.db"
         self._stack = ExitStack()
         self.programs: dict[str, subprocess.Popen[bytes]] = {}
@@ -30,6 +32,7 @@ class Stack:
 
     def __enter__(self):
         self.directory.mkdir(parents=True, exist_ok=True)
+        (self.directory / "policy.toml").write_text(self._policy)
         try:
             for decoy in self.ids:
                 key = ("--key-file", self.directory / "keys" / f"{decoy}.key") if self._can_act else ()
@@ -52,12 +55,13 @@ class Stack:
         self.start("local", "jobs", "local", "--instances", inventory, "--store", self.store, "--window", window)
         self.answer()
 
-    def answer(self, **settings: object) -> None:
-        """Start the API, and wait until it has a store to answer from. settings: of its environment."""
+    def answer(self) -> None:
+        """Start the API, and wait until it has a store to answer from."""
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
+        settings = {}
         if self._can_act:
-            settings |= {
+            settings = {
                 "LOCO_TOKEN_FILE": self.directory / "token",
                 "LOCO_MASTER_KEY_FILE": self.directory / "keys" / "master",
                 "LOCO_CONTROL": self.directory / "control",
@@ -73,7 +77,11 @@ class Stack:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, **{setting: str(value) for setting, value in settings.items()}},
+            env={
+                **os.environ,
+                "LOCO_POLICY": str(self.directory / "policy.toml"),
+                **{setting: str(value) for setting, value in settings.items()},
+            },
             start_new_session=True,
         )
         self.programs[name] = program

@@ -174,7 +174,7 @@ def test_nothing_from_a_report_or_a_file_becomes_markup():
         screen=msgspec.structs.replace(report.screen, error=NASTY, verdict=NASTY),
         qemu=msgspec.structs.replace(report.qemu, run_state=NASTY),
     )
-    attempt = an_attempt(instance, detail=NASTY, requested_by=NASTY, job=NASTY, codes=(NASTY,))
+    attempt = an_attempt(instance, incident=NASTY, detail=NASTY, requested_by=NASTY, job=NASTY, codes=(NASTY,))
     plan = a_plan(instance, detail=NASTY, codes=(NASTY,), hold=Hold.NEEDS_HUMAN)
     incident = replace(
         an_incident(instance), id=NASTY, codes=(NASTY,), reasons=(reason,), members=(InstanceKey(NASTY),)
