@@ -20,7 +20,7 @@ from snapshots import (
     the_standing,
 )
 
-from agent.report import Block, HealthReport
+from agent.report import Actions, Block, HealthReport
 from api.asked import Way, WayKind
 from api.pages import incident as incident_page
 from api.pages import incidents as incidents_page
@@ -173,6 +173,7 @@ def test_nothing_from_a_report_or_a_file_becomes_markup():
         report,
         screen=msgspec.structs.replace(report.screen, error=NASTY, verdict=NASTY),
         qemu=msgspec.structs.replace(report.qemu, run_state=NASTY),
+        actions=Actions(can=[NASTY], cannot={NASTY: NASTY}, error=NASTY),
     )
     attempt = an_attempt(instance, incident=NASTY, detail=NASTY, requested_by=NASTY, job=NASTY, codes=(NASTY,))
     plan = a_plan(instance, detail=NASTY, codes=(NASTY,), hold=Hold.NEEDS_HUMAN)
@@ -198,7 +199,8 @@ def test_nothing_from_a_report_or_a_file_becomes_markup():
         pages += [the_page(snapshot, changes=[change], past=past), the_page(pictured, way=Way(WayKind.CLUSTER, NASTY))]
     pages += [asking(NASTY, None, up="../"), asking(NASTY, Way(WayKind.LOCAL, NASTY), up="../")]
     fleet = a_fleet_now()
-    events = story(incident, changes=[change], attempts=[attempt], plans=[replace(plan, incident=NASTY)])
+    plans = [replace(plan, incident=NASTY), replace(plan, incident=NASTY, hold=None)]
+    events = story(incident, changes=[change], attempts=[attempt], plans=plans)
     told = incident_page.Told(incident, events, [attempt], plan, names, {attempt.id: bundle})
     pages += [incident_page.render(fleet, told), incident_page.render(fleet, replace(told, kept={attempt.id: NASTY}))]
     pages.append(incident_page.render_attempt(fleet, attempt, bundle, names))
