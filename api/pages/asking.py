@@ -60,8 +60,8 @@ _ASKING = """
   </p>
   <p class="buttons"><button type="submit" class="button">Show what would be done</button>
     <button type="button" class="button act" hidden>Do it now</button></p>
-  <p class="answer" role="status"></p>
-  <ol class="progress" hidden></ol>
+  <p class="answer" role="status" tabindex="-1"></p>
+  <ol class="progress" aria-live="polite" hidden></ol>
 </form>
 </template>
 <template class="proxied">

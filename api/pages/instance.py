@@ -184,6 +184,7 @@ def _commands(standing: Standing) -> str:
     instance, pod = standing.instance, standing.instance.pod
     name = shell(instance.public_id)
     lines = [f"kubectl loco why {name}", f"kubectl loco describe {name}"]
+    lines += [f"kubectl loco explain {shell(reason.code)}" for reason in standing.reasons[:1]]
     if pod:
         at = f"-n {shell(pod.namespace)}"
         lines += [

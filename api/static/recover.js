@@ -22,6 +22,7 @@ async function said(address, options) {
 class Asking {
   constructor(section) {
     this.section = section;
+    this.isBusy = false;
     const template = section.querySelector("template.form");
     section.append(template.content.cloneNode(true));
     this.form = section.querySelector("form");
@@ -78,17 +79,19 @@ class Asking {
     return new Error(`Refused (${status}): ${told.detail}.`);
   }
 
+  // One question at a time. The buttons stay enabled, because a disabled one would lose the keyboard.
   async attempt(work) {
+    if (this.isBusy) return;
+    this.isBusy = true;
     this.form.ariaBusy = "true";
-    for (const button of this.form.querySelectorAll("button")) button.disabled = true;
     try {
       await work();
     } catch (error) {
       const isSilence = error.name === "TimeoutError" || error instanceof TypeError || error instanceof SyntaxError;
       this.tell(isSilence ? "No answer came, so it isn't known whether anything was started." : error.message, true);
     }
-    for (const button of this.form.querySelectorAll("button")) button.disabled = false;
     this.form.ariaBusy = "false";
+    this.isBusy = false;
   }
 
   foresee() {
@@ -105,6 +108,7 @@ class Asking {
 
   recover() {
     return this.attempt(async () => {
+      this.answer.focus(); // the button that has the keyboard goes
       this.act.hidden = true;
       const told = await this.post({});
       this.tell(told.message);

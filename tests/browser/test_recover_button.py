@@ -24,7 +24,7 @@ from jobs.store.connection import open_store, transaction
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(280)]
 
 SHOW = "Show what would be done"
-REFUSED = ("the server responded with a status of 401", "the server responded with a status of 403")
+REFUSED = tuple(f"the server responded with a status of {status}" for status in (401, 403, 503))
 
 
 class Asked(Stack):
@@ -166,6 +166,11 @@ def test_in_a_cluster_the_token_is_typed_rights_decide_and_nothing_keeps_it(tmp_
             expect(act).to_be_visible()
             assert {} == server.jobs
             keep_picture(page, "recover-cluster", is_whole=True)
+            server.refusal = (500, "etcdserver: request timed out")
+            act.click()
+            expect(answer).to_contain_text("Refused (503): the API server says: etcdserver: request timed out, so it")
+            server.refusal = None
+            page.get_by_role("button", name=SHOW).click()
             act.click()
             expect(answer).to_contain_text("Recovery of instance-0 was asked for; recover-instance-0-")
             assert 1 == len(server.jobs)
