@@ -3,22 +3,23 @@
   "use strict";
   if (window.LocoClientStats) return;
 
-  const PAUSE_MS = 5000; // the agent forgets who is silent for 30 s
-  const LONGEST_PAUSE_MS = 60000; // while nobody takes the posts
+  const PAUSE_MS = 5000; // the agent forgets after 30 s
+  const LONGEST_PAUSE_MS = 60000; // while nobody takes it
   const DEADLINE_MS = 4000;
-  const TOLD_MS = 60000; // for an error that the page told
+  const TOLD_MS = 60000; // for what the page told
   const LEAST_PACKETS = 20; // a share of fewer says nothing
 
   const send = window.fetch?.bind(window); // the page may replace its own
   const { dataset, src } = document.currentScript || {};
-  const home = dataset && (dataset.url ?? src.replace(/\.js(\?.*)?$/, ""));
-  // One random number a tab, kept nowhere.
+  const home = dataset?.url ?? src?.replace(/\.js(\?.*)?$/, "");
+  // Random, and kept nowhere.
   const id = crypto.getRandomValues(new Uint32Array(2)).join("-");
   const places = new Map(); // by the address that is posted to
   let watched = 0;
 
-  function placeOf(url) {
-    const address = new URL(url || home, document.baseURI).href;
+  function placeOf(url = home) {
+    if (!url) throw new Error(); // dropped
+    const address = new URL(url, document.baseURI).href;
     if (!places.size) setTimeout(round, PAUSE_MS * Math.random());
     if (!places.has(address)) {
       places.set(address, { address, peers: new Map(), seen: new Map(), toldUntil: 0, failures: 0, quietUntil: 0 });
@@ -82,7 +83,7 @@
     const received = since("packetsReceived");
     if (!(seconds > 0 && received >= 0)) return;
     sum.received += received;
-    sum.lost += Math.max(0, since("packetsLost")); // duplicates make it fall
+    sum.lost += Math.max(0, since("packetsLost")); // duplicates lower it
     if (received) sum.jitter.push(now.jitter);
     if (now.kind !== "video") return;
     const frames = since("framesDecoded");

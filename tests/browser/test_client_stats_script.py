@@ -126,6 +126,18 @@ def test_a_page_without_webrtc_posts_only_what_it_is_told(open_page, origin):
     assert "lost" == posted(page, to="**/instance-4/client-stats")["error"]
 
 
+def test_a_page_with_several_instances_names_each(open_page, origin):
+    page = open_page(f"{origin}/several.html")
+    addresses = []
+    page.on("request", lambda request: addresses.append(request.url) if request.method == "POST" else None)
+    page.evaluate(REFUSED)
+    page.evaluate("LocoClientStats.error('lost')")
+    page.evaluate("LocoClientStats.error('lost', '/instance-4/client-stats')")
+    posted(page, to="**/instance-4/client-stats")
+
+    assert {f"{origin}/instance-4/client-stats"} == set(addresses)
+
+
 def test_the_page_finds_everything_as_it_was(open_page, origin):
     page = open_page(f"{origin}/empty.html")
     bare = open_page(f"{origin}/bare.html")
