@@ -11,7 +11,7 @@ from api.witnesses import Witness, witnesses
 from jobs.health.model import Evidence, Reason, Severity, Verdict
 from jobs.health.wording import meaning, measure
 
-_AGREES = {True: "agrees", False: "disagrees", None: "says nothing of it"}
+_AGREES = {True: "agrees", False: "disagrees", None: "neither"}
 _SPEAKS_FOR = {True: "well", False: "a fault", None: "nothing"}
 
 
