@@ -13,6 +13,7 @@ from api.pages.blocks import table
 from api.pages.document import document, moment, sign
 from api.pages.evidence import evidence
 from api.pages.instance import word
+from api.pages.names import named
 from api.pages.times import lasted, when
 from api.pages.why import reasons_table
 from api.story import Event, Step
@@ -68,7 +69,7 @@ def render_attempt(fleet: Fleet, one: Attempt, kept: Bundle | str, names: Mappin
         f'<a href="{UP}incidents/{quote(one.incident, safe="")}">{escape(one.incident)}</a>' if one.incident else ""
     )
     rows = [
-        ("instance", _instance(one.key, names)),
+        ("instance", named(one.key, names, up=UP)),
         ("incident", incident or "none was open"),
         ("wanted by", wanted_by(one)),
         ("for", ", ".join(f"<code>{escape(code)}</code>" for code in one.codes) or "nothing named"),
@@ -97,7 +98,7 @@ def _facts(told: Told) -> str:
     one = told.incident
     codes = " ".join(f"<code>{escape(code)}</code>" for code in one.codes)
     rows = [
-        ("cause" if is_common(one.key) else "instance", _instance(one.key, told.names)),
+        ("cause" if is_common(one.key) else "instance", named(one.key, told.names, up=UP)),
         ("opened", when(one.opened_at_ms)),
         ("closed", "still open" if one.closed_at_ms is None else when(one.closed_at_ms)),
         ("lasted", "" if one.closed_at_ms is None else lasted(one.closed_at_ms - one.opened_at_ms)),
@@ -113,18 +114,18 @@ def _members(told: Told) -> str:
     """Return the instances that this incident explains."""
     if not told.incident.members:
         return ""
-    members = "".join(f"<li>{_instance(key, told.names)}</li>" for key in told.incident.members)
+    members = "".join(f"<li>{_member(key, told)}</li>" for key in told.incident.members)
     return (
         f'<section class="panel"><h2>Members</h2><p>They fell ill together; each has an incident of its own, '
         f'and nothing is done about any of them alone.</p><ul class="members">{members}</ul></section>'
     )
 
 
-def _instance(key: InstanceKey, names: Mapping[InstanceKey, str]) -> str:
-    name = names.get(key)
+def _member(key: InstanceKey, told: Told) -> str:
+    name, link = told.names.get(key), named(key, told.names, up=UP)
     if name is None:
-        return escape(key)
-    return f'<a href="{UP}instances/{quote(name, safe="")}">{escape(name)}</a>'
+        return link
+    return f'{link}, <a href="{UP}incidents?instance={quote(name, safe="")}">its incidents</a>'
 
 
 def _story(told: Told) -> str:

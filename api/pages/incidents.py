@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 from api.fleet import Fleet
 from api.pages.document import document
 from api.pages.instance import word
+from api.pages.names import named
 from api.pages.times import lasted, when
 from jobs.health.incident import Incident
 from jobs.health.model import InstanceKey
@@ -70,8 +71,7 @@ def _table(title: str, incidents: Sequence[Incident] | None, listed: Listed) -> 
 
 
 def _row(one: Incident, names: Mapping[InstanceKey, str]) -> str:
-    name = names.get(one.key)
-    at = escape(one.key) if name is None else f'<a href="instances/{_segment(name)}">{escape(name)}</a>'
+    at = named(one.key, names, up="")
     if one.members:
         at += f", {len(one.members)} members"
     spent = "still open" if one.closed_at_ms is None else lasted(one.closed_at_ms - one.opened_at_ms)

@@ -1,7 +1,9 @@
 """An incident as a story in the order of time and of cause, and the list of incidents."""
 
+import re
 from dataclasses import replace
 
+import pytest
 from markup import Tags, said
 from snapshots import NOW_MS, QEMU_DEAD, a_fleet_now, a_plan, an_attempt, an_entry, an_incident
 
@@ -96,7 +98,23 @@ def test_members_of_a_common_cause_lead_to_their_pages():
     incident = replace(an_incident(ENTRY), members=(ENTRY.key, InstanceKey("loco/gone")))
     html = the_story(incident)
 
-    assert '<li><a href="../instances/instance-0">instance-0</a></li><li>loco/gone</li>' in html
+    assert ["../instances/instance-0", "../incidents?instance=instance-0"] == re.findall(
+        r'href="([^"]+)"', html.split('<ul class="members">')[1].split("</ul>")[0]
+    )
+    assert "<li>loco/gone</li>" in html
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("common/node/worker-a", "cause node worker-a"),
+        ("common/image/registry/emulator:2", "cause image registry/emulator:2"),
+        ("common/fleet/brake", "cause the whole fleet"),
+        ("loco/gone-0", "instance loco/gone-0"),
+    ],
+)
+def test_what_an_incident_is_about_is_told_in_words(key, expected):
+    assert expected in said(the_story(replace(an_incident(ENTRY), key=InstanceKey(key))))
 
 
 def test_evidence_that_is_gone_says_so_in_place():
