@@ -139,6 +139,7 @@ ROUTES = (
     Route("/", _page, needs_store=False, variants=("text/html",), takes_query=True),
     Route("/static/page.css", _file("static/page.css", "text/css; charset=utf-8"), needs_store=False),
     Route("/static/page.js", _file("static/page.js", "text/javascript; charset=utf-8"), needs_store=False),
+    Route("/static/wall.css", _file("static/wall.css", "text/css; charset=utf-8"), needs_store=False),
     Route("/static/wall.js", _file("static/wall.js", "text/javascript; charset=utf-8"), needs_store=False),
     Route("/static/icon.svg", _file("static/icon.svg", "image/svg+xml"), needs_store=False),
     Route("/static/detail.css", _file("static/detail.css", "text/css; charset=utf-8"), needs_store=False),

@@ -15,6 +15,8 @@ PAINT_MS = 5000
 LONG_TASK_MS = 1000
 MOST_BYTES = 150_000
 
+STATIC = ("static/page.css", "static/wall.css", "static/page.js", "static/wall.js")
+
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
@@ -54,7 +56,7 @@ def test_the_whole_fleet_is_there_at_a_glance_and_the_sick_are_the_first_cards(l
 
 def test_document_style_and_scripts_are_light(large):
     _, url = large
-    told = {name: wire_bytes(url + name) for name in ("", "static/page.css", "static/page.js", "static/wall.js")}
+    told = {name: wire_bytes(url + name) for name in ("", *STATIC)}
     print({name or "document": f"{sent} of {whole} bytes" for name, (sent, whole) in told.items()})
 
     assert sum(sent for sent, _ in told.values()) <= MOST_BYTES
