@@ -79,9 +79,11 @@ class Carrier:
             reports.append(Report(problem=_BUG))
 
     def _note(self, report: Report) -> None:
-        """Pause after a failure, and have everything told again that may be forgotten."""
+        """Pause after a failure, the longer the more have come in a row; have told again what may be forgotten."""
+        if report.problem is None or any(one.problem is None for one in report.sent):
+            self._failures = 0
         if report.problem is None:
-            self._failures, self.problem = 0, None
+            self.problem = None
             return
         pause_seconds = max(min(2.0**self._failures, MAX_PAUSE_SECONDS), report.retry_seconds)
         self._failures += 1

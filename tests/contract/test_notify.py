@@ -290,3 +290,33 @@ def test_a_store_from_before_notifications_keeps_what_waits_and_knows_what_is_op
         (standing,) = deliveries.standing(connection)
 
     assert ((1,), f"{incidents[0][0]}-opened") == (waiting, standing.name)
+
+
+@pytest.mark.parametrize(
+    "outage_seconds", [pytest.param(3), pytest.param(120, marks=[pytest.mark.soak, pytest.mark.timeout(600)])]
+)
+def test_a_receiver_that_fails_in_every_way_loses_nothing_and_hears_each_incident_in_order(
+    receiver, tmp_path, outage_seconds
+):
+    instances = [an_instance(number) for number in range(8)]
+    everybody = {one.public_id: ProbeOutcome.REFUSED for one in instances}
+    with a_fleet(tmp_path / "many.db", instances, at_ms=now_ms() - 3_600_000) as fleet:
+        telling = Telling(fleet, a_webhook(receiver, tmp_path))
+        receiver.answers = [500, 200, "dies", 200, 503, "dies", 429, 200]
+        fleet.ticks(3, {name: a_report(audio={"muted": True}) for name in everybody})
+        telling.until(lambda: len(receiver.got) >= 6)
+        receiver.stop()
+        stopped_at = time.monotonic()
+        fleet.ticks(2, everybody)
+        telling.until(lambda: time.monotonic() - stopped_at > outage_seconds, seconds=outage_seconds + 30)
+        fleet.ticks(40)
+        receiver.start()
+        receiver.answers += ["dies", 500]
+        telling.drain(seconds=150)
+        wanted = [name for (name,) in fleet.connection.execute("SELECT notice FROM outbox WHERE notice IS NOT NULL")]
+
+    assert 3 * 8 == len(wanted)
+    assert set(wanted) == set(receiver.ids)
+    for incident in {name.partition("-")[0] for name in wanted}:
+        heard = [name for name in receiver.ids if name.startswith(incident)]
+        assert [f"{incident}-opened", f"{incident}-escalated-VerdictUnreachable", f"{incident}-closed"] == heard

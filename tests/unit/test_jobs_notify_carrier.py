@@ -6,7 +6,7 @@ import pytest
 
 from jobs.notify import carrier as carrier_module
 from jobs.notify.carrier import Carrier
-from jobs.notify.sending import Report, Task
+from jobs.notify.sending import Report, Sent, Task
 
 TASK = Task(letters=("a letter",))
 
@@ -85,6 +85,19 @@ def test_pauses_double_up_to_a_minute_and_end_with_the_first_success(clock):
 
     assert [1, 2, 4, 8, 16, 32, 60, 60, 0] == pauses
     assert None is carrier.problem
+
+
+def test_what_arrives_before_a_failure_ends_the_row_of_failures(clock):
+    half = Report([Sent("a letter"), Sent("another", "away")], problem="away")
+    answers = [Report(problem="away"), Report(problem="away"), half]
+    carrier = Carrier(Destination(lambda _task: answers.pop(0)))
+    while answers:
+        carried(carrier)
+        failed_at = clock.now
+        while not carrier.is_free:
+            clock.now += 1
+
+    assert 1 == clock.now - failed_at
 
 
 def test_a_rest_that_is_asked_for_is_given(clock):
