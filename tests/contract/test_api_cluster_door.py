@@ -103,6 +103,29 @@ def test_force_is_told_to_the_job(api, server):
     assert "true" == server.jobs[reply.json["job"]]["metadata"]["annotations"]["loco-health/force"]
 
 
+def test_a_dry_run_has_the_api_server_check_the_job_and_makes_none(api, server):
+    reply = api.post(RECOVER, token=GOOD, body={"dryRun": True})
+
+    assert (200, "instance-0", "BootGrace", False) == (
+        reply.status,
+        reply.json["instanceId"],
+        reply.json["plan"]["hold"],
+        reply.json["plan"]["due"],
+    )
+    assert {} == server.jobs
+    assert ("POST", f"{BATCH}/jobs?dryRun=All", GOOD) == server.asked[-1]
+    assert [] == broken_promises("RecoveryForeseen", reply.json)
+
+
+@pytest.mark.parametrize(
+    ("token", "refusal", "status"), [(BAD, None, 401), (POWERLESS, None, 403), (GOOD, (422, "denied: image"), 502)]
+)
+def test_a_dry_run_that_wouldnt_be_let_is_refused_as_the_real_one_is(api, server, token, refusal, status):
+    server.refusal = refusal
+
+    assert status == api.post(RECOVER, token=token, body={"dryRun": True}).status
+
+
 def test_a_refresh_becomes_a_job_of_discover_that_is_no_run_of_its_schedule(api, server):
     reply = api.post(REFRESH, token=GOOD)
 

@@ -71,6 +71,20 @@ def test_without_the_token_of_this_start_nothing_is_started(running, path, line,
     assert [] == children_of(api.process.pid)
 
 
+def test_a_dry_run_says_what_would_be_done_and_starts_nothing(running):
+    api, token = running
+
+    reply = api.post(RECOVER, token=token, body={"dryRun": True})
+
+    assert (200, "BootGrace") == (reply.status, reply.json["plan"]["hold"])
+    assert "Nothing was started; nothing would be done: BootGrace: " in reply.json["message"]
+    assert [] == children_of(api.process.pid)
+
+
+def test_a_dry_run_asks_for_the_token_too(running):
+    assert 401 == running[0].post(RECOVER, body={"dryRun": True}).status
+
+
 @pytest.mark.parametrize(
     "headers",
     [
