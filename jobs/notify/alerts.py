@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from agent.report import rfc3339
-from jobs.health.causes import FLEET, is_common
+from jobs.health.causes import is_common
 from jobs.health.model import Verdict
 from jobs.health.recovery import Hold
 from jobs.notify.address import Links
@@ -76,10 +76,8 @@ def labels(letter: Letter) -> dict[str, str]:
 
 
 def _name(letter: Letter) -> str:
-    if letter.incident.key == FLEET:
-        return "LocoFleetBrake"
     if is_common(letter.incident.key):
-        return "LocoCommonCause"
+        return "LocoIncidentOfSeveral"
     return "LocoIncidentEscalated" if letter.transition is Transition.ESCALATED else "LocoIncident"
 
 

@@ -1,11 +1,13 @@
 """Notifications through a real Alertmanager, seen by who stands behind it."""
 
+import re
+import subprocess
 import time
 
 import pytest
 from notifying import Telling, a_webhook, alertmanager_at, now_ms
 from pods import a_pod, a_pods_instance
-from receivers import a_receiver, an_alertmanager, told
+from receivers import ROOT, a_receiver, an_alertmanager, told, tool
 from stores import a_fleet, an_instance
 
 from jobs.health.model import ProbeOutcome
@@ -144,3 +146,14 @@ def test_an_alertmanager_that_was_started_anew_between_two_messages_still_tells_
     telling.until(lambda: ("LocoIncident", "", incident, "resolved") in told(people))
 
     assert telling.problem is None
+
+
+def test_the_route_in_the_docs_is_one_that_alertmanager_takes(tmp_path):
+    page = (ROOT / "docs" / "notifications.md").read_text()
+    (route,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    config = tmp_path / "alertmanager.yml"
+    config.write_text(f"{route}receivers: [{{name: people}}]\n")
+    said = subprocess.run([tool("amtool"), "check-config", config], capture_output=True, text=True, check=False)
+
+    assert 0 == said.returncode, said.stderr + said.stdout
+    assert " - 1 inhibit rules\n" in said.stdout

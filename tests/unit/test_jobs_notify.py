@@ -194,11 +194,11 @@ def test_severity_is_of_that_moment(letter, severity):
     assert severity == alerts.labels(letter)["severity"]
 
 
-def test_alerts_of_several_instances_have_names_of_their_own():
+def test_alerts_of_several_instances_have_a_name_of_their_own():
     brake = a_letter(**several(FLEET, "FleetBrake"))
     cause = a_letter(**several(InstanceKey("common/node/worker-2"), "CommonCause"))
 
-    assert [("LocoFleetBrake", "fleet brake"), ("LocoCommonCause", "node worker-2")] == [
+    assert [("LocoIncidentOfSeveral", "fleet brake"), ("LocoIncidentOfSeveral", "node worker-2")] == [
         (alerts.labels(one)["alertname"], alerts.labels(one)["instance"]) for one in (brake, cause)
     ]
 
