@@ -40,7 +40,7 @@ class _Queue:
         """Return what keeps its letters from arriving."""
         to = self.carrier.destination
         cause = self.carrier.problem or (self.refusal and f"{to.name} {to.place}: {self.refusal}")
-        return cause and f"{cause}; {self.waiting} notifications wait for it, each for a day"
+        return cause and f"{cause}; notifications that wait for it, each for a day: {self.waiting}"
 
 
 class Notifier:

@@ -110,6 +110,8 @@ class Alertmanager:
 
     def _end(self, letter: Letter) -> tuple[Reply, list[Sent]]:
         """End the alerts of an incident; one that doesn't stand there yet is shown first, and ends later."""
+        if not letter.earlier:  # nothing was ever told of it
+            return Reply(None), [Sent(letter)]
         since = self._stood_since.get(letter.incident.id)
         if since is None:
             return self._show(letter.earlier), [Sent(letter, wait_seconds=self._stand_seconds)]
@@ -118,7 +120,7 @@ class Alertmanager:
             return Reply(None), [Sent(letter, wait_seconds=left_seconds)]
         reply = self._post(resolved(letter, self._links))
         if not reply.problem:
-            del self._stood_since[letter.incident.id]
+            self._stood_since.pop(letter.incident.id, None)
         return reply, [Sent(letter)]
 
     def _note_restart(self) -> None:

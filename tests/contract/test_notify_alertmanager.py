@@ -148,6 +148,38 @@ def test_an_alertmanager_that_was_started_anew_between_two_messages_still_tells_
     assert telling.problem is None
 
 
+def test_the_end_of_what_was_never_told_is_told_to_nobody(alertmanager, fleet):
+    alertmanager, people = alertmanager
+    fleet.ticks(3, REFUSED)
+    fleet.connection.execute("DELETE FROM outbox")
+    telling = Telling(fleet, alertmanager_at(alertmanager.url))
+    fleet.ticks(40)
+    telling.drain()
+
+    assert [] == told(people)
+
+
+def test_an_open_incident_is_told_to_an_alertmanager_that_is_new(alertmanager, fleet):
+    alertmanager, people = alertmanager
+    fleet.ticks(3, REFUSED)
+    telling = Telling(fleet, alertmanager_at(alertmanager.url))
+    telling.until(lambda: told(people))
+
+    assert [("LocoIncident", "", incident_of(fleet, 0), "firing")] == told(people)
+
+
+def test_an_open_incident_is_told_again_at_its_interval_and_nobody_behind_hears_it_twice(alertmanager, fleet):
+    alertmanager, people = alertmanager
+    fleet.ticks(3, REFUSED)
+    telling = Telling(fleet, alertmanager_at(alertmanager.url, repeat_seconds=0.2))
+    telling.until(alertmanager.alerts)
+    first = alertmanager.alerts()[0]["endsAt"]
+    telling.until(lambda: alertmanager.alerts()[0]["endsAt"] > first and told(people))
+
+    assert 1 == len(told(people))
+    assert 0 == telling.waiting()
+
+
 def test_the_route_in_the_docs_is_one_that_alertmanager_takes(tmp_path):
     page = (ROOT / "docs" / "notifications.md").read_text()
     (route,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
