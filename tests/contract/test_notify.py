@@ -159,10 +159,8 @@ def test_a_receiver_that_answers_nothing_holds_up_no_round_and_no_other_receiver
 
     assert [name] == receiver.ids
     assert slowest_seconds < 5
-    assert (
-        f"alertmanager http://127.0.0.1:{mute.port}: no answer within 10 s; notifications that wait for it, each for a day: 1"
-        in telling.problem
-    )
+    assert telling.problem.startswith(f"alertmanager http://127.0.0.1:{mute.port}: no answer within 10 s; ")
+    assert telling.problem.endswith("notifications that wait for it, each for a day: 1")
 
 
 def test_a_message_that_alone_is_refused_holds_up_its_own_incident_and_no_other(receiver, fleet, tmp_path):
