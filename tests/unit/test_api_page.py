@@ -7,11 +7,13 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 from full_report import a_full_report
-from snapshots import NOW_MS, QEMU_DEAD, a_fleet_now, a_run, a_snapshot, an_entry, latest_of
+from snapshots import BOOTING, NOW_MS, QEMU_DEAD, a_fleet_now, a_run, a_snapshot, an_entry, latest_of
 
 from api.fleet import see
 from api.pages.wall import render
-from jobs.health.model import Evidence, FailureClass, InstanceKey, Reason, Severity
+from api.trends import Beat, Trend
+from jobs.health.model import Evidence, FailureClass, InstanceKey, Reason, Severity, Verdict
+from jobs.health.rollup import Shares
 from jobs.store.fleet import Picture
 
 NASTY = "<script>alert(1)</script>\" onerror='x' & {braces}"
@@ -140,3 +142,59 @@ def test_one_instance_not_observed_lately_is_counted():
     snapshot = a_snapshot((an_entry(), latest_of(an_entry())), (old, latest_of(old, observed_at_ms=NOW_MS - 60_000)))
 
     assert ["<b>1 of 2 not observed lately.</b> Their verdicts read unknown."] == banners(render(a_fleet_now(snapshot)))
+
+
+def clock(html):
+    """Return the class and the word of the clock."""
+    return re.search(r'<p class="(clock[^"]*)"[^>]*><b>([^<]*)</b>', html).groups()
+
+
+@pytest.mark.parametrize(
+    ("fleet", "expected"),
+    [
+        (a_fleet_now(), ("clock", "live")),
+        (a_fleet_now(now_ms=NOW_MS + 60_000), ("clock loud", "nobody is watching")),
+        (a_fleet_now(problem="store x is locked"), ("clock loud", "store unreadable")),
+        (see(None, "store x isn't there yet", NOW_MS), ("clock loud", "no data")),
+    ],
+)
+def test_the_clock_is_loud_unless_all_is_that_of_now(fleet, expected):
+    assert expected == clock(render(fleet))
+
+
+def test_what_is_loud_is_an_alert_and_what_is_not_is_a_status():
+    snapshot = replace(a_snapshot(), runs={"discover": a_run("discover", problem="line 3")})
+    html = render(a_fleet_now(snapshot, problem="store x is locked"))
+
+    assert [("alarm", "alert"), ("note", "status")] == re.findall(r'class="banner (\w+)" role="(\w+)">', html)
+
+
+def test_many_reasons_are_folded_away_and_one_too_many_is_not():
+    def folded(count):
+        reasons = [replace(QEMU_DEAD, code=f"Code{n}") for n in range(count)]
+        html = render(a_fleet_now(a_snapshot((an_entry(), latest_of(an_entry(), *reasons)))))
+        assert count == html.count('<li class="fault">')
+        return re.findall(r"<summary>([^<]*)</summary>", html)
+
+    assert [[], [], [], ["2 more reasons"]] == [folded(count) for count in (1, 2, 3, 4)]
+
+
+def test_a_finding_keeps_its_numbers_for_its_own_page():
+    finding = replace(BOOTING, evidence=(Evidence("qemu.uptime", 20, 30, "s"),))
+    html = render(a_fleet_now(a_snapshot((an_entry(), latest_of(an_entry(), finding)))))
+
+    assert "<code>Booting</code>" in html
+    assert "qemu.uptime" not in html
+
+
+def test_without_a_past_a_card_says_so_and_with_one_it_shows_it():
+    key = an_entry().key
+    minutes = (1.0,) * 60
+    shares = Shares(healthy=0.9999, degraded=0.0001, unhealthy=0, unreachable=0, unknown=0, not_observed=0)
+    beats = (Beat(NOW_MS, 1800, Verdict.HEALTHY, (), 1.0),)
+    past = Trend(minutes, (None,) * 60, beats, dict.fromkeys(("24h", "7d", "30d"), shares))
+    without, with_it = render(a_fleet_now()), render(a_fleet_now(), trends={key: past})
+
+    assert (3, 0) == (without.count("no history yet"), without.count('class="spark"'))
+    assert (1, 1) == (with_it.count("no history yet"), with_it.count('class="spark"'))
+    assert "<li>7 d <b>99.99 %</b></li>" in with_it
