@@ -9,14 +9,20 @@ from contextlib import contextmanager
 import pytest
 from api_server import wait_for
 from launching import CRONJOB, Dispatch, a_fleet, cluster_jobs, jobs_of, put_template
+from notifying import a_webhook
 from object_server import an_object_server
+from receivers import a_receiver
 
 from jobs import dispatcher as dispatcher_module
 from jobs.clock import Clock
 from jobs.courier import Courier
-from jobs.dispatcher import LOOK, Dispatcher
+from jobs.dispatcher import LOOK, TICK, Dispatcher
+from jobs.health.causes import FLEET
+from jobs.health.incident import ChangeKind, Incident, IncidentChange
+from jobs.health.model import FailureClass, Verdict
 from jobs.notifier import Notifier
 from jobs.store.connection import transaction
+from jobs.store.writer import record_brakes
 
 
 @pytest.fixture
@@ -38,14 +44,14 @@ def events(objects):
     return [one["reason"] for one in objects.kept.values() if one.get("kind") == "Event"]
 
 
-def a_dispatcher(fleet, connect):
+def a_dispatcher(fleet, connect, *destinations):
     client = connect()
     launcher = Dispatch(fleet, cluster_jobs(connect)).launcher
 
     def clock():
         return fleet.time.wall_ms
 
-    dispatcher = Dispatcher(launcher, Courier(lambda: client, clock=clock), Notifier([], clock=clock))
+    dispatcher = Dispatcher(launcher, Courier(lambda: client, clock=clock), Notifier(destinations, clock=clock))
     dispatcher.resume(fleet.connection)
     return dispatcher
 
@@ -78,6 +84,25 @@ def test_what_was_launched_slowly_is_told_in_a_later_round(fleet, server, monkey
 
     assert launched.write is not None
     assert ([], ["RecoveryPlanned"]) == (told_then, events(objects))
+
+
+def test_a_slow_launch_keeps_no_notification(fleet, server, tmp_path, monkeypatch):
+    _, connect = server
+    with a_receiver() as receiver:
+        dispatcher = a_dispatcher(fleet, connect, a_webhook(receiver, tmp_path))
+        go(dispatcher, fleet)
+        monkeypatch.setattr(dispatcher_module, "_LAUNCH_SECONDS", 0.0)  # any launch is a slow one
+        cause = Incident("c0ffee", FLEET, 0, 1, FailureClass.NONE, Verdict.UNREACHABLE, (), (), 1, members=("a/b",))
+        with transaction(fleet.connection):
+            record_brakes(fleet.connection, [IncidentChange(ChangeKind.OPENED, cause)], at_ms=fleet.time.wall_ms)
+
+        def is_told():
+            dispatcher.observe(TICK, 1)
+            return receiver.taken
+
+        wait_for(is_told)
+
+    assert ["c0ffee-opened"] == receiver.ids
 
 
 def test_the_problem_of_a_launch_goes_before_one_of_the_telling(fleet, server):
