@@ -43,18 +43,17 @@ class Event:
 def story(
     incident: Incident, *, changes: Iterable[Change], attempts: Iterable[Attempt], plans: Iterable[Plan]
 ) -> list[Event]:
-    """Return what happened from opening to end, or until now."""
+    """Return what happened from opening to end, or until now.
+
+    changes: of its instance, others are left out; attempts, plans: its own.
+    """
     events = [Event(incident.opened_at_ms, Step.OPENED, incident.verdict, incident.reasons)]
     events += [
         Event(one.at_ms, Step.CHANGED, one.verdict, one.reasons)
         for one in changes
         if incident.opened_at_ms < one.at_ms and (incident.closed_at_ms is None or one.at_ms <= incident.closed_at_ms)
     ]
-    events += [
-        Event(one.decided_at_ms, Step.PLANNED if one.is_due else Step.HELD, plan=one)
-        for one in plans
-        if one.incident == incident.id
-    ]
+    events += [Event(one.decided_at_ms, Step.PLANNED if one.is_due else Step.HELD, plan=one) for one in plans]
     for attempt in attempts:
         events += _of_attempt(attempt)
     if incident.closed_at_ms is not None:

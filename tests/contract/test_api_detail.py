@@ -188,12 +188,23 @@ def test_without_a_store_every_page_says_so(tmp_path):
             assert b"No data:" in reply.body
 
 
+def test_the_plans_that_were_told_of_an_incident_are_its_own(tmp_path):
+    with a_fleet(tmp_path / "loco.db", [an_instance()], at_ms=0) as fleet:
+        for incident in ("a", "aa", "b"):
+            with transaction(fleet.connection):
+                due = Plan(incident=incident, key=KEY, decided_at_ms=1, action=Action.RESET_GUEST, detail=incident)
+                plans.put_plans(fleet.connection, [due])
+
+        assert ["a"] == [one.detail for one in plans.told_plans(fleet.connection, "a")]
+
+
 def test_closed_incidents_are_read_in_pages_and_each_once(tmp_path):
     store = tmp_path / "loco.db"
     with a_fleet(store, [an_instance()], at_ms=int(time.time() * 1000) - 2000 * TICK_MS) as fleet:
         for _ in range(60):
             fleet.ticks(4, {"instance-0": ProbeOutcome.REFUSED})
             fleet.ticks(20)
+        fleet.ticks(4, {"instance-0": ProbeOutcome.REFUSED})
     with closing(open_store(store)) as connection:
         wanted = [one.id for one in reader.incidents(connection)]
     with an_api(store) as api:
@@ -201,6 +212,6 @@ def test_closed_incidents_are_read_in_pages_and_each_once(tmp_path):
         way = first.split('rel="next" href="')[1].split('"')[0].replace("&amp;", "&")
         second = api.ask(f"/{way}", headers=HTML).body.decode()
 
-    assert 60 == len(wanted)
+    assert 61 == len(wanted)
     assert wanted == [part.split('"')[0] for page in (first, second) for part in page.split('<tr data-id="')[1:]]
     assert 'rel="next"' not in second

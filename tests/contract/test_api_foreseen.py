@@ -13,11 +13,13 @@ from api.foreseen import foresee
 from api.problem import Problem
 from api.recovery import Bounds
 from jobs.clock import Clock
-from jobs.health.model import InstanceKey
+from jobs.health.causes import FLEET
+from jobs.health.incident import ChangeKind, Incident, IncidentChange
+from jobs.health.model import FailureClass, InstanceKey, Verdict
 from jobs.health.recovery import Action, AttemptOutcome, Hold, Limits, Order
 from jobs.health.situation import Wish
 from jobs.planner import Recovery, plan_one
-from jobs.store import ledger, reader
+from jobs.store import ledger, reader, writer
 from jobs.store.connection import transaction
 from jobs.store.ledger import Ending
 
@@ -127,6 +129,19 @@ def test_a_switch_and_a_dry_run_hold(scene, tmp_path):
     (tmp_path / "control" / "recovery").write_text("off\n")
     told, planned = scene.foreseen()
     assert Hold.KILL_SWITCH is told.hold
+    assert same(told, planned)
+
+
+def test_a_brake_holds_its_members(scene):
+    scene.mute()
+    now_ms = scene.fleet.at_ms
+    brake = Incident("b", FLEET, now_ms, 1, FailureClass.QEMU, Verdict.DEGRADED, (), (), 1, members=(KEY,))
+    with transaction(scene.connection):
+        writer.record_brakes(scene.connection, [IncidentChange(ChangeKind.OPENED, brake)], at_ms=now_ms)
+
+    told, planned = scene.foreseen()
+
+    assert Hold.FLEET_BRAKE is told.hold
     assert same(told, planned)
 
 

@@ -13,6 +13,7 @@ from pods import a_pods_instance, pod_json
 from servers import hang, http, serving
 from stores import TICK_MS, a_fleet, an_instance
 
+from jobs.health.model import Evidence
 from jobs.probe.actions import AgentCalls
 from jobs.probe.verify import Look
 from jobs.recovery.evidence import SIGNALS_MS, Recorder, encode
@@ -69,7 +70,7 @@ def keeping(tmp_path):
             found = replace(known or instance, key=instance.key, health_url=server.url)
             look = Look(1.0, found, an_assessment("ScreenFrozen"), report or a_report())
             keep.why_not = recorder.keep(attempt, look)
-            keep.add_after = lambda *codes: recorder.add_after(attempt, replace(look, assessment=an_assessment(*codes)))
+            keep.add_after = lambda seen: recorder.add_after(attempt, replace(look, assessment=seen))
             return json.loads(read_bundle(store, 7) or b"null")
 
         yield keep
@@ -100,18 +101,29 @@ def test_what_came_of_it_is_added_to_what_was_seen_before(keeping, tmp_path):
     before = keeping(agent.serve)
     agent.png = b"\x89PNG\r\n\x1a\nafter"
 
-    assert "" == keeping.add_after()
+    assert "" == keeping.add_after(an_assessment())
     bundle = json.loads(read_bundle(tmp_path / "loco.db", 7))
     after = bundle.pop("after")
     assert before == bundle
     assert ("healthy", [], "iVBORw0KGgphZnRlcg==") == (after["verdict"], after["reasons"], after["screen"]["png"])
 
 
+def test_what_is_added_holds_no_secret_either(keeping, tmp_path):
+    keeping(Agent().serve)
+
+    leaky = an_assessment("ScreenFrozen")
+    (reason,) = leaky.reasons
+    leaky = replace(leaky, reasons=(replace(reason, evidence=(Evidence("detail", f"token {TOKEN}"),)),))
+    assert "" == keeping.add_after(leaky)
+    kept = path_of(tmp_path / "loco.db", 7).read_text()
+    assert (False, True) == (TOKEN in kept, "(redacted)" in kept)
+
+
 def test_of_an_attempt_without_a_bundle_nothing_is_kept_after_it(keeping, tmp_path):
     keeping(Agent().serve)
     path_of(tmp_path / "loco.db", 7).unlink()
 
-    assert "it has no bundle to add to" == keeping.add_after()
+    assert "it has no bundle to add to" == keeping.add_after(an_assessment())
     assert [] == kept(tmp_path / "loco.db")
 
 
@@ -119,7 +131,7 @@ def test_a_bundle_that_was_damaged_since_is_said_and_left(keeping, tmp_path):
     keeping(Agent().serve)
     path_of(tmp_path / "loco.db", 7).write_bytes(b"{")
 
-    assert "truncated" in keeping.add_after()
+    assert "truncated" in keeping.add_after(an_assessment())
     assert b"{" == read_bundle(tmp_path / "loco.db", 7)
 
 

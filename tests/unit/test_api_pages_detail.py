@@ -202,7 +202,8 @@ def test_nothing_from_a_report_or_a_file_becomes_markup():
     plans = [replace(plan, incident=NASTY), replace(plan, incident=NASTY, hold=None)]
     events = story(incident, changes=[change], attempts=[attempt], plans=plans)
     told = incident_page.Told(incident, events, [attempt], plan, names, {attempt.id: bundle})
-    pages += [incident_page.render(fleet, told), incident_page.render(fleet, replace(told, kept={attempt.id: NASTY}))]
+    due = replace(told, kept={attempt.id: NASTY}, plan=replace(plan, hold=None))
+    pages += [incident_page.render(fleet, told), incident_page.render(fleet, due)]
     pages.append(incident_page.render_attempt(fleet, attempt, bundle, names))
     pages.append(
         incidents_page.render(fleet, incidents_page.Listed("all", NASTY, [incident], [incident], NASTY, names))

@@ -56,7 +56,7 @@ def test_what_was_before_or_after_an_incident_is_no_part_of_its_story():
     incident = replace(an_incident(ENTRY), closed_at_ms=NOW_MS - 1000)
     others = [Change(at_ms, 1, Verdict.HEALTHY, FailureClass.NONE, (), None) for at_ms in (NOW_MS - 90_000, NOW_MS)]
 
-    assert [Step.OPENED, Step.CLOSED] == steps(incident, changes=others, plans=[a_plan(ENTRY, incident="another")])
+    assert [Step.OPENED, Step.CLOSED] == steps(incident, changes=others)
 
 
 def test_an_attempt_that_never_acted_has_no_act_in_the_story():
