@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -52,15 +53,19 @@ def chromium():
 def open_page(chromium):
     """Return a function that opens an address in a context of its own; options: of Playwright's context.
 
+    prefix: a path below which a proxy shows all that is at `/`, as the API server's does for a Service.
     After the test: no error stood in any console but those that hold one of the texts in `expects`, which the test
     causes itself; no request went elsewhere.
     """
     contexts, complaints = [], []
 
-    def open_it(url, *, width=1280, height=800, expects=(), **options):
+    def open_it(url, *, width=1280, height=800, expects=(), prefix="", **options):
         context = chromium.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
-        origin = url.split("/", 3)[2]
+        address = urlsplit(url)
+        origin = address.netloc + prefix
+        if prefix:
+            context.route("**", lambda route: route.continue_(url=route.request.url.replace(prefix, "", 1)))
 
         def complain(text):
             if not any(expected in text for expected in expects):
@@ -70,7 +75,7 @@ def open_page(chromium):
         page = context.new_page()
         page.on("console", lambda one: complain(f"console: {one.text}") if one.type == "error" else None)
         page.on("pageerror", lambda error: complain(f"error: {error}"))
-        page.goto(url)
+        page.goto(address._replace(path=prefix + (address.path or "/")).geturl())
         return page
 
     yield open_it
@@ -107,4 +112,4 @@ def grave_faults():
 
 
 def _is_outside(url, origin):
-    return not url.startswith(("data:", "blob:")) and url.split("/", 3)[2] != origin
+    return not url.startswith(("data:", "blob:")) and not f"{url.partition('//')[2]}/".startswith(f"{origin}/")

@@ -271,3 +271,17 @@ def test_the_first_load_is_light_and_names_no_other_place(three, open_page):
     assert len(loaded) <= 10
     assert sum(size for _, size in loaded) <= 150_000
     assert [] == [one for one in addresses if one.startswith(("/", "http", "//")) or ":" in one]
+
+
+def test_it_is_whole_and_alive_behind_the_proxy_of_an_api_server(three, open_page):
+    fleet, url, _ = three
+    tick_now(fleet)
+    proxy = "/api/v1/namespaces/loco-health/services/http:loco-api:3000/proxy"
+    page = open_page(url, prefix=proxy)
+    expect(page.get_by_role("img", name="Screen of Old Mill")).to_have_js_property("naturalWidth", 256)
+    page.get_by_role("searchbox").fill("mill")
+    expect(page.locator(".card")).to_have_count(1)
+    tick_now(fleet, {"instance-1": muted(62)})
+    expect(page.locator("[data-id=instance-1].card.degraded")).to_be_visible()
+
+    assert proxy + "/?search=mill" == page.evaluate("location.pathname + location.search")
