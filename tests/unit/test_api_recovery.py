@@ -173,14 +173,14 @@ def test_the_page_has_a_line_of_what_is_next(plan, expected):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, "Attempt 12, reset-audio, ended healed: well for 6 s. 20:07:23 UTC"),
+        ({}, "Attempt 12, reset-audio, ended healed: well for 6 s. ended 20:07:23 UTC"),
         (
             {"state": AttemptState.RUNNING, "outcome": None, "ended_at_ms": None},
-            "Attempt 12, reset-audio, is running. 20:07:13 UTC",
+            "Attempt 12, reset-audio, is running. begun 20:07:13 UTC",
         ),
         (
             {"outcome": AttemptOutcome.UNKNOWN, "ended_at_ms": None, "detail": "<lost>"},
-            "Attempt 12, reset-audio, ended unknown-outcome: &lt;lost&gt;. 20:07:13 UTC",
+            "Attempt 12, reset-audio, ended unknown-outcome: &lt;lost&gt;. begun 20:07:13 UTC",
         ),
     ],
 )
