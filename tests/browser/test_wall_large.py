@@ -5,14 +5,15 @@ from urllib.request import Request, urlopen
 
 import pytest
 from api_process import an_api
+from browser_tasks import busiest_ms
 from large_fleet import SICK, a_large_fleet
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
-# What the design promises is 1.5 s and 200 ms; a machine that does other things too gets more.
-PAINT_MS = 5000
-LONG_TASK_MS = 1000
+# Promised are 1.5 s; a machine that does other things too gets more.
+PAINT_MS = 10_000
+LONG_TASK_MS = 200
 MOST_BYTES = 150_000
 
 STATIC = ("static/page.css", "static/wall.css", "static/page.js", "static/wall.js")
@@ -63,22 +64,20 @@ def test_document_style_and_scripts_are_light(large):
 
 
 def test_scrolling_brings_card_after_card_and_never_blocks(large, open_page):
-    _, url = large
+    fleet, url = large
     page = open_page(url)
-    page.evaluate(
-        "window.tasks = []; new PerformanceObserver((list) => window.tasks.push(...list.getEntries()"
-        ".map((e) => e.duration))).observe({type: 'longtask'})"
-    )
     cards = page.locator(".card")
-    while (count := cards.count()) < 240:
-        page.mouse.wheel(0, 5000)
-        cards.nth(count).wait_for(state="attached")
-    longest_ms = page.evaluate("Math.max(0, ...window.tasks)")
-    print(f"longest task while scrolling through {count} cards: {longest_ms:.0f} ms")
+    with busiest_ms(page) as busiest:
+        while (count := cards.count()) < 240:
+            if count % 48 == 0:
+                fleet.tick()
+            page.mouse.wheel(0, 5000)
+            cards.nth(count).wait_for(state="attached")
+    print(f"longest task while scrolling through {count} cards: {busiest[0]:.0f} ms of CPU")
 
     ids = page.evaluate("[...document.querySelectorAll('.card')].map((card) => card.dataset.id)")
     assert len(set(ids)) == len(ids)
-    assert longest_ms < LONG_TASK_MS
+    assert busiest[0] < LONG_TASK_MS
 
 
 def test_a_portion_has_its_link_without_script(large, open_page):
