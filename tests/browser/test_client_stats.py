@@ -72,21 +72,22 @@ class Watch:
         raise AssertionError(f"waited {seconds} s; {latest}")
 
 
+def has(code):
+    """Return a test of an assessment: whether it gives that reason."""
+    return lambda assessment: code in {reason.code for reason in assessment.reasons}
+
+
 @pytest.fixture
 def watch(tmp_path, decoy):
-    """Return the watch over the decoy, whose verdict is healthy."""
+    """Return the watch over the decoy, which is up and healthy."""
     with a_collector(tmp_path / "loco.db") as rounds:
         rounds.discover(
             Instance(InstanceKey("static/streamed"), "instance-3", "streamed", f"{decoy.health_url}/health")
         )
         watch = Watch(rounds)
-        watch.until(lambda one: one.verdict is Verdict.HEALTHY, 30)
+        # Nothing is planned for a guest that boots.
+        watch.until(lambda one: one.verdict is Verdict.HEALTHY and not has("Booting")(one), 90)
         yield watch
-
-
-def has(code):
-    """Return a test of an assessment: whether it gives that reason."""
-    return lambda assessment: code in {reason.code for reason in assessment.reasons}
 
 
 def test_a_line_that_loses_packets_is_class_client_until_it_is_well_again(open_page, origin, stream, decoy, watch):
