@@ -29,6 +29,8 @@ def read_query(text: str, names: tuple[str, ...]) -> dict[str, str]:
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:
         raise _bad(f"the query string isn't UTF-8 or has over {MAX_FIELDS} fields; nothing was read") from None
+    # kubectl's --request-timeout adds it to whatever it asks, and the API server's service proxy hands it on.
+    pairs = [pair for pair in pairs if pair[0] != "timeout"]
     values = dict(pairs)
     for name in values:
         if name not in names:

@@ -61,3 +61,7 @@ def test_an_instant_needs_its_offset():
 @pytest.mark.parametrize("text", ["2026-11-24T20:07:43", "yesterday", "", "12"])
 def test_anything_but_an_instant_is_refused(text):
     assert "an RFC 3339 time" in detail_of(lambda: instant_ms({"since": text}, "since"))
+
+
+def test_the_timeout_that_kubectl_adds_is_passed_over():
+    assert {"limit": "3"} == read_query("limit=3&timeout=30s", ("limit",))
