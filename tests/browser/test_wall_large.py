@@ -16,6 +16,13 @@ PAINT_MS = 10_000
 LONG_TASK_MS = 200
 MOST_BYTES = 150_000
 
+# The entry may come a moment after the page has loaded.
+FIRST_PAINT = """
+new Promise((done) => new PerformanceObserver((list) => {
+  for (const entry of list.getEntriesByName("first-contentful-paint")) done(entry.startTime);
+}).observe({type: "paint", buffered: true}))
+"""
+
 STATIC = ("static/page.css", "static/wall.css", "static/page.js", "static/wall.js")
 
 
@@ -44,7 +51,7 @@ def wire_bytes(url):
 def test_the_whole_fleet_is_there_at_a_glance_and_the_sick_are_the_first_cards(large, open_page, keep_picture):
     _, url = large
     page = open_page(url)
-    paint_ms = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    paint_ms = page.evaluate(FIRST_PAINT)
     print(f"first contentful paint after {paint_ms:.0f} ms")
     keep_picture(page, "wall-1000")
 
