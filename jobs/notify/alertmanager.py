@@ -79,16 +79,16 @@ class Alertmanager:
         ends_at = time.monotonic() + SENDING_SECONDS
         self._note_restart()
         for batch in _batches(task.standing):
-            reply = self._show(batch)
-            if reply.problem:
+            reply, _ = self._show_each(batch)
+            if reply.is_of_the_receiver:
                 return self._lost((), reply)
         sent: list[Sent] = []
         for batch in _runs(task.letters):
             is_end = batch[0].transition is Transition.CLOSED
-            reply, told = self._end(batch[0]) if is_end else (self._show(batch), [Sent(one) for one in batch])
-            if reply.problem:
-                return self._lost([*sent, *(Sent(one, reply.problem) for one in batch)], reply)
+            reply, told = self._end(batch[0]) if is_end else self._show_each(batch)
             sent += told
+            if reply.is_of_the_receiver:
+                return self._lost(sent, reply)
             if time.monotonic() > ends_at:
                 break
         return Report(sent)
@@ -96,6 +96,19 @@ class Alertmanager:
     def test(self) -> Reply:
         """Send an alert that ends by itself within minutes."""
         return self._post([trial(self._clock(), seconds=_TEST_SECONDS)])
+
+    def _show_each(self, letters: Sequence[Letter]) -> tuple[Reply, list[Sent]]:
+        """Show alerts at once; where that is refused each alone, so that a bad one holds up no other."""
+        reply = self._show(letters)
+        if len(letters) == 1 or not reply.is_of_the_body:
+            return reply, [Sent(one, reply.problem) for one in letters]
+        sent: list[Sent] = []
+        for one in letters:
+            reply = self._show([one])
+            sent.append(Sent(one, reply.problem))
+            if reply.is_of_the_receiver:
+                break
+        return reply, sent
 
     def _show(self, letters: Iterable[Letter]) -> Reply:
         """Have alerts stand there for as long as nobody says otherwise."""
@@ -114,14 +127,16 @@ class Alertmanager:
             return Reply(None), [Sent(letter)]
         since = self._stood_since.get(letter.incident.id)
         if since is None:
-            return self._show(letter.earlier), [Sent(letter, wait_seconds=self._stand_seconds)]
+            reply = self._show(letter.earlier)
+            wait_seconds = None if reply.problem else self._stand_seconds
+            return reply, [Sent(letter, reply.problem, wait_seconds)]
         left_seconds = since + self._stand_seconds - time.monotonic()
         if left_seconds > 0:
             return Reply(None), [Sent(letter, wait_seconds=left_seconds)]
         reply = self._post(resolved(letter, self._links))
         if not reply.problem:
             self._stood_since.pop(letter.incident.id, None)
-        return reply, [Sent(letter)]
+        return reply, [Sent(letter, reply.problem)]
 
     def _note_restart(self) -> None:
         """Find out whether it is another process now, which knows nothing of what was told before."""

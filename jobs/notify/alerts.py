@@ -22,7 +22,8 @@ TEST = "LocoTest"
 
 def active(letter: Letter, links: Links, *, until_ms: int) -> dict[str, Any]:
     """Return the alert of a letter. until_ms: when Alertmanager may take it for over if it isn't told again."""
-    return _alert(letter, links, ends_at_ms=until_ms)
+    # A clock that ran ahead when it opened must not make an alert that ends before it begins: those are refused.
+    return _alert(letter, links, ends_at_ms=max(until_ms, _starts_at_ms(letter)))
 
 
 def resolved(closed: Letter, links: Links) -> list[dict[str, Any]]:

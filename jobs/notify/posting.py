@@ -49,6 +49,11 @@ class Reply:
         """Tell whether another body may well be taken."""
         return self.status in _OF_THE_BODY
 
+    @property
+    def is_of_the_receiver(self) -> bool:
+        """Tell whether it took nothing, and will take no other body either."""
+        return self.problem is not None and not self.is_of_the_body
+
 
 @dataclass(frozen=True, slots=True)
 class Line:

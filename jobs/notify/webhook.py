@@ -32,7 +32,7 @@ class Webhook:
         for letter in task.letters:
             reply = self._post(letter.notice.name, envelope(letter, self._links))
             sent.append(Sent(letter, reply.problem))
-            if reply.problem and not reply.is_of_the_body:
+            if reply.is_of_the_receiver:
                 return Report(sent, reply.problem, reply.retry_seconds)
             if time.monotonic() > ends_at:
                 break

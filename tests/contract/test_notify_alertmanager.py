@@ -12,6 +12,7 @@ from stores import a_fleet, an_instance
 
 from jobs.health.model import ProbeOutcome
 from jobs.health.recovery import Hold, Plan
+from jobs.notify.address import Links
 from jobs.store.connection import transaction
 from jobs.store.plans import put_plans
 
@@ -146,6 +147,20 @@ def test_an_alertmanager_that_was_started_anew_between_two_messages_still_tells_
     telling.until(lambda: ("LocoIncident", "", incident, "resolved") in told(people))
 
     assert telling.problem is None
+
+
+def test_an_alert_that_is_refused_holds_up_no_other(alertmanager, fleet, monkeypatch):
+    alertmanager, people = alertmanager
+    telling = Telling(fleet, alertmanager_at(alertmanager.url, repeat_seconds=0.2))
+    fleet.ticks(3, refused(0, 1))
+    bad, good = incident_of(fleet, 0), incident_of(fleet, 1)
+    monkeypatch.setattr(Links, "incident", lambda _, one: "http://loco.example/%zz" if one == bad else None)
+    telling.until(lambda: told(people) and telling.waiting() == 1)
+    fleet.ticks(3, refused(0, 2))
+    telling.until(lambda: len(told(people)) == 2)
+
+    assert [("LocoIncident", "", one, "firing") for one in (good, incident_of(fleet, 2))] == told(people)
+    assert telling.problem.startswith(f"alertmanager {alertmanager.url}: it answered 422; ")
 
 
 def test_the_end_of_what_was_never_told_is_told_to_nobody(alertmanager, fleet):

@@ -171,6 +171,13 @@ def test_an_alert_never_ends_before_it_starts():
     assert all(one["startsAt"] <= one["endsAt"] for one in alerts.resolved(early, LINKS))
 
 
+def test_an_alert_of_a_clock_that_ran_ahead_ends_no_earlier_than_it_begins():
+    ahead = a_letter(incident=replace(INCIDENT, opened_at_ms=AT_MS + 3_600_000))
+    alert = alerts.active(ahead, LINKS, until_ms=AT_MS + 900_000)
+
+    assert alert["startsAt"] == alert["endsAt"]
+
+
 def test_an_alert_links_to_the_incident_and_the_runbook_where_these_are_known():
     known = alerts.active(a_letter(), LINKS, until_ms=AT_MS)
     unknown = alerts.active(a_letter(), Links(), until_ms=AT_MS)
