@@ -56,6 +56,8 @@ def dialled(url: str) -> tuple[str, str]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise NotDialled(f"{host or url}: {error.strerror or error}") from error
+    except UnicodeError as error:  # a label that is empty or longer than 63 characters
+        raise NotDialled(f"{host} is no name that can be looked up") from error
     addresses = [str(one[4][0]) for one in found]
     refusal = next((said for said in map(refusal_of_literal, addresses) if said), "")
     if refusal:

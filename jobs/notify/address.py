@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
@@ -9,6 +10,8 @@ from jobs.errors import ConfigError
 from jobs.health.addresses import parse_address, refusal_of
 
 _NOTHING = "nothing was started"
+
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ def parse_link(setting: str, text: str) -> str:
     parts = _split(setting, text)
     if parts.username is not None or parts.query:
         raise ConfigError(f"{setting}: a link for people holds neither a password nor a query; {_NOTHING}")
+    if _BROKEN_ESCAPE.search(text):  # Alertmanager refuses each alert with such a link
+        raise ConfigError(f"{setting} holds a % without two hexadecimal digits behind it; {_NOTHING}")
     return text.rstrip("/")
 
 

@@ -75,7 +75,7 @@ class Line:
             problem = f"no connection within {CONNECT_SECONDS:g} s"
         except requests.Timeout:
             problem = f"no answer within {TOTAL_SECONDS:g} s"
-        except (requests.RequestException, HTTPError, ValueError) as error:
+        except (HTTPError, OSError, ValueError) as error:  # OSError: of requests, and where the CA file has gone
             problem = _cause(error)
         if status is not None and not 200 <= status < 300:
             problem = f"it answered {status}" + (", and redirects aren't followed" if 300 <= status < 400 else "")
@@ -86,7 +86,7 @@ class Line:
         url = urlunsplit(urlsplit(self.address.url)._replace(path=path))
         try:
             status, answer, _ = self._ask("GET", url, None, {})
-        except (NotDialled, Cut, requests.RequestException, HTTPError, ValueError):
+        except (NotDialled, Cut, HTTPError, OSError, ValueError):
             return None
         return answer if status == 200 else None
 
@@ -95,6 +95,7 @@ class Line:
         ends_at = time.monotonic() + TOTAL_SECONDS
         url, host = dialled(url)
         authorization = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        user = self.address.user_password
         with requests.Session() as session:
             session.trust_env = False  # no proxy and no .netrc gets to see or to replace what is sent
             with session.request(
@@ -109,7 +110,7 @@ class Line:
                     **authorization,
                     **headers,
                 },
-                auth=self.address.user_password,
+                auth=user and (user[0].encode(), user[1].encode()),  # as text it would have to be Latin-1
                 verify=str(self.ca) if self.ca else True,
                 timeout=(CONNECT_SECONDS, TOTAL_SECONDS),
                 allow_redirects=False,

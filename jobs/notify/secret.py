@@ -32,7 +32,7 @@ def read_keys(setting: str, path: Path) -> tuple[bytes, ...]:
 
 def read_token(setting: str, path: Path | None) -> str | None:
     """Return the bearer token of a file, None without one. Raises: ConfigError."""
-    if path is None or not path.exists():
+    if path is None or not _is_there(setting, path):
         return None
     words = _text(setting, path).split()
     if len(words) != 1 or not (words[0].isascii() and words[0].isprintable()):
@@ -42,13 +42,20 @@ def read_token(setting: str, path: Path | None) -> str | None:
 
 def checked_ca(setting: str, path: Path | None) -> Path | None:
     """Return a file that holds certificates, None without one. Raises: ConfigError."""
-    if path is None or not path.exists():
+    if path is None or not _is_there(setting, path):
         return None
     try:
         ssl.create_default_context(cafile=str(path))
     except OSError as error:  # what ssl raises is of this kind too
         raise ConfigError(f"{setting}: {path} holds no certificate that can be read; nothing was started") from error
     return path
+
+
+def _is_there(setting: str, path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # a folder that may not be entered, a name that is too long
+        raise ConfigError(f"{setting}: {path} can't be read: {error.strerror}; nothing was started") from error
 
 
 def _text(setting: str, path: Path) -> str:

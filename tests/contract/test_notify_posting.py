@@ -1,5 +1,6 @@
 """One request to a receiver: whatever comes back is a clause, in bounded time and room."""
 
+import base64
 import time
 
 import pytest
@@ -75,6 +76,27 @@ def test_a_name_that_leads_to_a_metadata_service_is_not_dialled(monkeypatch):
     assert "169.254.169.254: a link-local, multicast or unspecified address is never dialled" == (
         post(80, host="innocent.example").problem
     )
+
+
+@pytest.mark.parametrize("name", ["a..b", f"{'a' * 64}.example"])
+def test_a_name_that_is_none_is_told_as_such(name):
+    assert f"{name} is no name that can be looked up" == post(1, host=name).problem
+
+
+def test_certificates_that_have_gone_are_a_problem_of_this_one_try(tmp_path):
+    line = Line(parse_receiver("LOCO_WEBHOOK_URL", f"https://127.0.0.1:{closed_port()}/"), ca=tmp_path / "none")
+
+    assert line.post(b"", {}).problem
+    assert line.get("/") is None
+
+
+def test_a_password_may_have_any_character():
+    with a_receiver() as receiver:
+        url = receiver.url.replace("//", "//user:%E2%82%AC@")
+        reply = Line(parse_receiver("LOCO_WEBHOOK_URL", url)).post(b"", {})
+
+    assert reply.problem is None
+    assert "Basic " + base64.b64encode("user:€".encode()).decode() == receiver.got[0].headers["authorization"]
 
 
 def test_user_and_password_or_a_token_go_where_they_belong_and_nowhere_else():

@@ -1,5 +1,7 @@
 """The settings of the receivers: a mistake is one sentence without a secret in it, and nothing starts."""
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 from receivers import KEY
@@ -121,6 +123,7 @@ def test_alerts_are_posted_behind_the_route_prefix(tmp_path, url, posted):
             "LOCO_WEBHOOK_KEY_FILE: a line of .* isn't whsec_ with 24 to 64 bytes in base64 behind it;",
         ),
         ({"public_url": "loco.example"}, "LOCO_PUBLIC_URL: scheme '' isn't one of http and https;"),
+        ({"public_url": "http://h/%zz"}, "LOCO_PUBLIC_URL holds a % without two hexadecimal digits behind it;"),
         ({"public_url": "http://u:hunter2@h"}, "LOCO_PUBLIC_URL: a link for people holds neither a password nor a"),
     ],
 )
@@ -140,6 +143,14 @@ def test_a_key_file_that_is_not_there_is_a_mistake_and_a_token_file_is_none(tmp_
 
     told = Receivers(alertmanager_url="http://h", alertmanager_token_file=tmp_path / "none", ca_file=tmp_path / "none")
     assert [("alertmanager", "http://h")] == places(told)
+
+
+@pytest.mark.parametrize("setting", ["alertmanager_token_file", "ca_file"])
+def test_a_file_that_cannot_be_looked_for_is_a_mistake(setting):
+    told = Receivers(alertmanager_url="http://h", **{setting: Path("/", "x" * 300)})
+
+    with pytest.raises(ConfigError, match=r"/x+ can't be read: File name too long; nothing was started$"):
+        told.destinations(clock)
 
 
 def test_the_command_says_where_notifications_go():
