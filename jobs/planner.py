@@ -196,6 +196,7 @@ def _illness(watched: Watched) -> Illness | None:
             codes=incident.codes,
             has_incident=True,
             is_bad=is_bad_now,
+            latest=last.codes if last else (),
         )
     if last is None or not is_bad_now or watched.assessment is None:
         return None
@@ -207,6 +208,7 @@ def _illness(watched: Watched) -> Illness | None:
         codes=last.codes,
         has_incident=False,
         is_bad=True,
+        latest=last.codes,
     )
 
 

@@ -32,7 +32,10 @@ _WITNESS = "collector"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Illness:
-    """One instance that has an open incident, is bad at its latest tick, or both. since_*: its first bad tick."""
+    """One instance that has an open incident, is bad at its latest tick, or both. since_*: its first bad tick.
+
+    codes: what was ever wrong since then. latest: at its latest tick.
+    """
 
     since_ms: int
     since_tick: int
@@ -41,11 +44,15 @@ class Illness:
     codes: tuple[str, ...]
     has_incident: bool
     is_bad: bool
+    latest: tuple[str, ...] = ()
 
     @property
     def is_by_word(self) -> bool:
-        """Tell whether only browsers say so: what anybody may post holds no act on a measured fault back."""
-        return BY_WORD.issuperset(FAULTS.intersection(self.codes))
+        """Tell whether only browsers say so: what anybody may post holds no act on a measured fault back.
+
+        Nor does it keep an incident of a fault that was measured once, and is over, in the count.
+        """
+        return BY_WORD.issuperset(FAULTS.intersection(self.latest) or FAULTS.intersection(self.codes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

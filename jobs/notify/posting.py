@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
+from requests.auth import HTTPBasicAuth
 from urllib3.exceptions import HTTPError
 
 from jobs.dialling import Cut, NotDialled, dialled, read_whole
@@ -110,7 +111,7 @@ class Line:
                     **authorization,
                     **headers,
                 },
-                auth=user and (user[0].encode(), user[1].encode()),  # as text it would have to be Latin-1
+                auth=user and HTTPBasicAuth(user[0].encode(), user[1].encode()),  # as text it must be Latin-1
                 verify=str(self.ca) if self.ca else True,
                 timeout=(CONNECT_SECONDS, TOTAL_SECONDS),
                 allow_redirects=False,

@@ -33,13 +33,22 @@ def an_agent(blocks):
     return serve
 
 
-def planned(store, *fleet):
-    """Return action and hold of each instance's plan after four ticks; None where there is none."""
+def planned(store, *fleet, later=(), ticks=4):
+    """Return action and hold of each instance's plan after these ticks; None where there is none.
+
+    later: after how many ticks the fleet is another one, and which.
+    """
+    fleet = [dict(blocks) for blocks in fleet]
+    turns = dict(later)
     with agents(*map(an_agent, fleet)) as servers, a_collector(store) as rounds:
         with transaction(rounds.connection):
             ledger.adopt(rounds.connection, [], now=rounds.now())
         rounds.discover(*(an_instance(str(number), server) for number, server in enumerate(servers)))
-        for _ in range(4):
+        for tick in range(ticks):
+            for before, now in zip(fleet, turns.get(tick, fleet), strict=True):
+                known = dict(now)
+                before.clear()
+                before.update(known)
             rounds.reports()
         plans = read_plans(rounds.connection)
     found = (plans.get(InstanceKey(f"static/{number}")) for number in range(len(fleet)))
@@ -49,6 +58,15 @@ def planned(store, *fleet):
 @pytest.mark.parametrize("complaint", [COMPLAINING, BEYOND_DOUBT], ids=["some", "all"])
 def test_however_many_complain_what_was_measured_is_acted_on(tmp_path, complaint):
     plans = planned(tmp_path / "loco.db", complaint, complaint, complaint, MUTED)
+
+    assert (Action.RESET_AUDIO, None) == plans[-1]
+
+
+def test_complaints_keep_no_brake_on_that_measured_faults_put_on(tmp_path):
+    complaining = [COMPLAINING] * 3
+    plans = planned(
+        tmp_path / "loco.db", *[MUTED] * 3, {}, later={4: [*complaining, {}], 30: [*complaining, MUTED]}, ticks=34
+    )
 
     assert (Action.RESET_AUDIO, None) == plans[-1]
 

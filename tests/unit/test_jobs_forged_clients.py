@@ -111,10 +111,16 @@ def test_however_many_instances_complain_only_acts_on_streams_wait():
 
 
 @pytest.mark.parametrize(
-    ("codes", "is_by_word"),
-    [(("AllClientsBad", "HostBusy"), True), (("ClientError",), True), (("ClientError", "AudioMuted"), False)],
+    ("codes", "latest", "is_by_word"),
+    [
+        (("AllClientsBad", "HostBusy"), (), True),
+        (("ClientError",), ("ClientError",), True),
+        (("ClientError", "AudioMuted"), (), False),
+        (("ClientError", "AudioMuted"), ("AudioMuted", "ClientError"), False),
+        (("ClientError", "AudioMuted"), ("ClientError",), True),
+    ],
 )
-def test_an_instance_counts_for_the_brakes_by_what_was_measured(codes, is_by_word):
+def test_an_instance_counts_for_the_brakes_by_what_was_measured(codes, latest, is_by_word):
     ill = Illness(
         since_ms=0,
         since_tick=0,
@@ -123,6 +129,7 @@ def test_an_instance_counts_for_the_brakes_by_what_was_measured(codes, is_by_wor
         codes=codes,
         has_incident=True,
         is_bad=True,
+        latest=latest,
     )
 
     assert is_by_word == ill.is_by_word
