@@ -195,6 +195,7 @@ function dropToken() {
 }
 
 takeToken();
+addEventListener("hashchange", takeToken); // the link of another start, in a tab that is open
 document.documentElement.classList.add("has-script");
 tick();
 setInterval(tick, 1000);

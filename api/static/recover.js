@@ -23,6 +23,7 @@ class Asking {
   constructor(section) {
     this.section = section;
     this.isBusy = false;
+    this.foreseen = null; // the wish of which the answer tells
     const template = section.querySelector("template.form");
     section.append(template.content.cloneNode(true));
     this.form = section.querySelector("form");
@@ -46,6 +47,7 @@ class Asking {
   }
 
   forget() {
+    this.foreseen = null;
     this.act.hidden = true;
     this.tell("");
   }
@@ -64,7 +66,7 @@ class Asking {
     const { status, told } = await said(this.section.dataset.post, {
       method: "POST",
       headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
-      body: JSON.stringify({ ...wish, forceRecovery: this.force.checked }),
+      body: JSON.stringify(wish),
     });
     if (status >= 400) throw this.refusal(status, told);
     return told;
@@ -99,7 +101,10 @@ class Asking {
       this.forget();
       this.progress.hidden = true;
       this.tell("Asking what would be done…");
-      const told = await this.post({ dryRun: true });
+      const wish = { forceRecovery: this.force.checked };
+      this.foreseen = wish;
+      const told = await this.post({ ...wish, dryRun: true });
+      if (this.foreseen !== wish) return; // somebody wished for something else meanwhile
       this.tell(told.message);
       this.act.textContent = `Do it now: ${told.plan.action}`;
       this.act.hidden = !told.plan.due;
@@ -110,7 +115,7 @@ class Asking {
     return this.attempt(async () => {
       this.answer.focus(); // the button that has the keyboard goes
       this.act.hidden = true;
-      const told = await this.post({});
+      const told = await this.post(this.foreseen);
       this.tell(told.message);
       await this.follow(told.job);
     });
@@ -149,7 +154,14 @@ class Asking {
   }
 }
 
-for (const section of document.querySelectorAll(".asking")) {
-  if (location.pathname.includes("/proxy/")) section.append(section.querySelector(".proxied").content.cloneNode(true));
-  else new Asking(section);
+// Also after a page that told of a problem in between, which had no such section.
+function begin() {
+  for (const section of document.querySelectorAll(".asking")) {
+    if (section.querySelector("[data-kept]")) continue;
+    if (location.pathname.includes("/proxy/")) section.append(section.querySelector(".proxied").content.cloneNode(true));
+    else new Asking(section);
+  }
 }
+
+document.addEventListener("shown", begin);
+begin();

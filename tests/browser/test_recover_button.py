@@ -221,3 +221,48 @@ def test_news_that_come_while_somebody_asks_leave_form_and_answer(tmp_path, open
             expect(page.get_by_label("Token")).to_have_value("half typ")
             expect(page.locator(".asking form")).to_have_count(1)
             page.close()  # before its source is ended
+
+
+def test_what_is_done_is_what_was_foreseen_whatever_is_ticked_meanwhile(tmp_path, open_page):
+    with a_muted_instance(tmp_path, LOCO_TOKEN_FILE=tmp_path / "token") as (_, url):
+        page = open_page(f"{url}instances/instance-0#token={(tmp_path / 'token').read_text().strip()}")
+        held, sent = [], []
+        page.on("request", lambda one: sent.append(one.post_data_json) if one.method == "POST" else None)
+        page.route("**/recover/instance-0", lambda route: held.append(route))  # noqa: PLW0108 - playwright marks it
+
+        page.get_by_role("button", name=SHOW).click()
+        expect(page.locator(".answer")).to_contain_text("Asking what would be done")
+        page.get_by_label("Wait neither").check()
+        with page.expect_response("**/recover/instance-0"):
+            held[0].continue_()
+        expect(page.locator("form[aria-busy=false]")).to_have_count(1)
+        expect(page.get_by_role("button", name="Do it now")).to_be_hidden()
+        expect(page.locator(".answer")).to_have_text("")
+
+        page.unroute("**/recover/instance-0")
+        page.get_by_role("button", name=SHOW).click()
+        expect(page.get_by_role("button", name="Do it now: reset-audio")).to_be_visible()
+        assert [{"forceRecovery": False, "dryRun": True}, {"forceRecovery": True, "dryRun": True}] == sent
+        page.close()  # before its source is ended
+
+
+def test_the_form_is_there_again_after_a_page_that_told_of_a_problem(tmp_path, open_page):
+    with a_muted_instance(tmp_path, LOCO_TOKEN_FILE=tmp_path / "token") as (_, url):
+        page = open_page(f"{url}instances/instance-0", expects=("status of 404",))
+
+        page.route(f"{url}instances/instance-0", lambda route: route.continue_(url=f"{url}instances/nobody"))
+        expect(page.locator("main")).to_contain_text("no instance is called", timeout=10_000)
+        page.unroute(f"{url}instances/instance-0")
+        expect(page.get_by_role("button", name=SHOW)).to_be_visible(timeout=10_000)
+        expect(page.locator(".asking form")).to_have_count(1)
+        page.close()  # before its source is ended
+
+
+def test_the_link_of_another_start_is_taken_by_a_tab_that_is_open(tmp_path, open_page):
+    with a_muted_instance(tmp_path, LOCO_TOKEN_FILE=tmp_path / "token") as (_, url):
+        page = open_page(f"{url}instances/instance-0")
+
+        page.evaluate("location.hash = 'token=of-another-start'")
+        page.wait_for_url(f"{url}instances/instance-0")
+        assert "of-another-start" == page.evaluate("sessionStorage.getItem('token')")
+        page.close()  # before its source is ended
