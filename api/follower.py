@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +16,7 @@ from api.mounted import Mounted
 from api.opened import Opened
 from api.recovery import Bounds
 from api.snapshot import Snapshot, load
-from jobs.errors import JobError
+from jobs.errors import JobError, StoreLocked
 from jobs.switches import stop_in
 
 Found = TypeVar("Found")
@@ -22,7 +24,9 @@ Found = TypeVar("Found")
 # chosen: a commit holds readers off for milliseconds; a longer wait would only delay an answer that can say its age.
 LOOK_WAIT_MS = 250
 
-# chosen: a query has no older answer to give, so it outwaits a slow disk.
+# chosen: a query has no older answer to give, so it outwaits a slow disk. Its turn among queries is waited for within
+# it, and where a look found the store held, it waits no longer than that look did: else pages that follow a held store
+# would take every thread, and the liveness probe would find none.
 QUERY_WAIT_MS = 5000
 
 
@@ -76,7 +80,8 @@ class Follower:
 
         Raises: JobError when the store can't be read.
         """
-        with self._query_lock, self._querying.transaction(QUERY_WAIT_MS) as connection:
+        wait_ms = LOOK_WAIT_MS if self._fleet.problem else QUERY_WAIT_MS
+        with self._turn(wait_ms) as left_ms, self._querying.transaction(left_ms) as connection:
             return ask(connection)
 
     def close(self) -> None:
@@ -84,6 +89,17 @@ class Follower:
         with self._look_lock, self._query_lock:
             self._looking.close()
             self._querying.close()
+
+    @contextmanager
+    def _turn(self, wait_ms: int) -> Iterator[int]:
+        """Hold the queries' connection for the block; yield what is left of the wait. Raises: StoreLocked."""
+        until = time.monotonic() + wait_ms / 1000
+        if not self._query_lock.acquire(timeout=wait_ms / 1000):
+            raise StoreLocked(f"other queries of this API kept store {self.path} busy for over {wait_ms} ms")
+        try:
+            yield max(0, round(1000 * (until - time.monotonic())))
+        finally:
+            self._query_lock.release()
 
     def _refreshed(self) -> Fleet:
         """Return the fleet as of now, and keep it."""

@@ -1,5 +1,6 @@
 """A store that refuses, breaks or is replaced while it is followed: the last snapshot stays, and says why."""
 
+import re
 import signal
 import sqlite3
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from stores import TICK_MS, a_fleet, an_instance
 
 from api.follower import Follower
-from jobs.errors import StoreCorrupt, StoreError
+from jobs.errors import StoreCorrupt, StoreError, StoreLocked
 from jobs.health.model import Verdict
 from jobs.store import reader
 from jobs.store.connection import open_store
@@ -185,6 +186,41 @@ def test_a_writer_that_holds_the_file_leaves_the_last_snapshot_soon(store, follo
     )
     assert seconds < 2
     assert "" == follower.look().problem
+
+
+def test_a_query_waits_no_longer_for_a_held_store_than_the_look_that_found_it_so(store, follower):
+    follower.query(lambda _: None)
+    with closing(sqlite3.connect(store, isolation_level=None)) as writing:
+        writing.execute("BEGIN EXCLUSIVE")
+        follower.look()
+        with pytest.raises(StoreLocked) as refused:
+            follower.query(lambda connection: connection.execute("SELECT 1 FROM totals").fetchall())
+        writing.execute("ROLLBACK")
+    waited_ms = int(re.search(r"for over (\d+) ms", str(refused.value))[1])
+
+    assert waited_ms <= 250
+    follower.look()
+    assert [(1,)] == follower.query(lambda connection: connection.execute("SELECT 1").fetchall())
+
+
+def test_a_query_waits_for_its_turn_within_bounds(store, follower, monkeypatch):
+    monkeypatch.setattr("api.follower.QUERY_WAIT_MS", 50)
+    hangs, may_go_on = threading.Event(), threading.Event()
+
+    def hang(_connection):
+        hangs.set()
+        may_go_on.wait(20)
+
+    querying = threading.Thread(target=follower.query, args=(hang,))
+    querying.start()
+    hangs.wait(20)
+    with pytest.raises(StoreLocked) as refused:
+        follower.query(lambda _: None)
+    may_go_on.set()
+    querying.join()
+
+    assert f"other queries of this API kept store {store} busy for over 50 ms" == str(refused.value)
+    assert "read" == follower.query(lambda _: "read")
 
 
 # Its cache spills into the file, under a journal, before it dies: what a power cut in mid-transaction leaves.
