@@ -9,9 +9,10 @@ from copy import deepcopy
 import pytest
 import yaml
 from api_process import an_api
+from debian import tool
 from kustomizations import ROOT, composed, copied, fill_site, find, rendered
 from metric_names import labels_of, metrics_of
-from prometheus import RULES, a_prometheus, groups, rules, tool
+from prometheus import RULES, a_prometheus, groups, rules
 from sick_store import DEAD, LOST, a_sick_fleet
 
 from jobs.collector import REPORTS

@@ -5,9 +5,10 @@ import subprocess
 import time
 
 import pytest
+from debian import tool
 from notifying import Telling, a_webhook, alertmanager_at, now_ms
 from pods import a_pod, a_pods_instance
-from receivers import ROOT, a_receiver, an_alertmanager, told, tool
+from receivers import ROOT, a_receiver, an_alertmanager, told
 from stores import a_fleet, an_instance
 
 from jobs.health.model import ProbeOutcome

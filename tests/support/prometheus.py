@@ -1,8 +1,6 @@
 """A real Prometheus over a real API, and our rules as Prometheus reads them."""
 
 import json
-import os
-import shutil
 import subprocess
 import time
 import urllib.parse
@@ -11,22 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 import yaml
+from debian import tool
 from stack import free_port
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "kustomize/components/prometheus/rules.yaml"
-
-
-def tool(name: str) -> str:
-    """Return the path of prometheus or promtool; without it the test is skipped, or fails in CI."""
-    if found := shutil.which(name) or shutil.which(name, path=ROOT / ".venv/debian/usr/bin"):
-        return found
-    reason = f"no {name} on PATH; `make test` sets Debian's up"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
 
 
 def groups() -> list[dict]:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
+from token_server import read_body
+
 CORE = "/api/v1/namespaces/loco-health"
 PROXY = f"{CORE}/services/http:loco-api:3000/proxy"
 CONTROL = f"{CORE}/configmaps/loco-control"
@@ -107,7 +109,7 @@ def a_cluster() -> Iterator[Cluster]:
 
     class Handler(BaseHTTPRequestHandler):
         def _serve(self) -> None:
-            body = _body(self.headers, self.rfile)
+            body = read_body(self.headers, self.rfile)
             status, data = cluster.answer(self.command, self.path, body)
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -152,15 +154,3 @@ def _merge(kept: dict, patch: dict) -> None:
             _merge(kept[key], value)
         else:
             kept[key] = value
-
-
-def _body(headers: object, file: object) -> bytes:
-    """Return a request's body, which kubectl sends in chunks."""
-    if headers.get("Transfer-Encoding") != "chunked":
-        return file.read(int(headers.get("Content-Length") or 0))
-    body = b""
-    while size := int(file.readline(), 16):
-        body += file.read(size)
-        file.readline()
-    file.readline()
-    return body

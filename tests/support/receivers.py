@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import ssl
 import subprocess
@@ -13,9 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
 
-import pytest
 import yaml
 from api_server import wait_for
+from debian import UNPACKED, tool
 from stack import free_port
 
 from jobs.notify.secret import KEY_PREFIX
@@ -131,19 +130,9 @@ def a_receiver():
         receiver.stop()
 
 
-def tool(name: str) -> str:
-    """Return a program's path; without it the test is skipped, or fails in CI."""
-    if found := shutil.which(name) or shutil.which(name, path=ROOT / ".venv/debian/usr/bin"):
-        return found
-    reason = f"no {name} on PATH; `make test` sets Debian's up"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
-
-
 def _with_templates() -> list[str]:
     """Return what runs a program that finds Debian's templates at /usr/share, where its package isn't installed."""
-    unpacked = ROOT / ".venv/debian/usr/share"
+    unpacked = UNPACKED / "share"
     if Path("/usr/share/prometheus/alertmanager").exists() or not unpacked.exists():
         return []
     return ["unshare", "--mount", "sh", "-c", f'mount --bind {unpacked} /usr/share && exec "$0" "$@"']

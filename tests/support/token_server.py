@@ -88,7 +88,7 @@ def _status(code: int, message: str) -> tuple[int, dict]:
     return code, {**status, "message": message, "code": code}
 
 
-def _body(headers: Message, file: BinaryIO) -> bytes:
+def read_body(headers: Message, file: BinaryIO) -> bytes:
     """Return a request's body, which kubectl sends in chunks."""
     if headers.get("Transfer-Encoding") != "chunked":
         return file.read(int(headers.get("Content-Length") or 0))
@@ -109,7 +109,7 @@ def a_token_server(folder: Path) -> Iterator[tuple[TokenServer, Path]]:
 
     class Handler(BaseHTTPRequestHandler):
         def _serve(self) -> None:
-            body = _body(self.headers, self.rfile)
+            body = read_body(self.headers, self.rfile)
             token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
             found = state.answer(self.command, self.path, token, json.loads(body or b"{}"))
             if found is None:
