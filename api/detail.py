@@ -16,6 +16,7 @@ from api.pages.document import document
 from api.pages.past import Past, Span
 from api.problem import Problem, ProblemReason, echo, not_found
 from api.story import story
+from api.trends import moment_of
 from api.views.evidence import Bundle, Screen, bundle, kept
 from jobs.health.causes import is_common
 from jobs.health.incident import Incident
@@ -73,7 +74,7 @@ def instance(call: Call) -> str:
     standing = call.standing
     values = query.read_query(call.query, ("span",))
     span = Span(query.word(values, "span", allowed=tuple(Span)))
-    key, until_ms = standing.instance.key, call.fleet.observed_at_ms or 0
+    key, until_ms = standing.instance.key, moment_of(call.fleet)
 
     def question(connection: sqlite3.Connection) -> tuple[list[Rollup], list[Change]]:
         rows = reader.hours_so_far if span is Span.MONTH else reader.minutes
@@ -83,7 +84,7 @@ def instance(call: Call) -> str:
     try:
         rollups, changes = call.ask(question)
     except Problem:  # what the snapshot knows is shown all the same; the banner says why this isn't
-        told = instance_page.Told(None, (), None, call.way)
+        told = instance_page.Told(None, None, None, call.way)
     else:
         told = instance_page.Told(Past(span, until_ms, rollups), changes, call.trends().get(key), call.way)
     return instance_page.render(call.fleet, standing, told)

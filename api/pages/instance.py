@@ -25,13 +25,15 @@ from jobs.store.reader import Change
 
 UP = "../"
 
+_UNREAD = "<p class=\"why-not\">The store couldn't be read when this page was made, so it isn't told.</p>"
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the page tells beside the standing. changes: the newest first; trend: None where nothing is known."""
+    """What the page tells beside the standing, each None where it couldn't be read. changes: the newest first."""
 
     past: Past | None
-    changes: Sequence[Change]
+    changes: Sequence[Change] | None
     trend: Trend | None
     way: Way | None
 
@@ -64,7 +66,7 @@ def _top(standing: Standing) -> str:
 def _body(standing: Standing, told: Told) -> str:
     public_id = standing.instance.public_id
     attempts = standing.recovery.attempts if standing.recovery else ()
-    past = charts_of(told.past, standing.instance.name) if told.past else '<p class="why-not">No history is kept.</p>'
+    past = charts_of(told.past, standing.instance.name) if told.past else _UNREAD
     return (
         f'<div class="detail {standing.verdict}{" stale" if standing.is_stale else ""}">'
         f'<div class="beside">{_identity(standing)}{_panel("why", "Why", why(standing))}</div>'
@@ -150,7 +152,9 @@ def _report(standing: Standing) -> str:
     return f'{age}<div class="blocks">{blocks(standing.report.fields)}</div>'
 
 
-def _changes(changes: Sequence[Change]) -> str:
+def _changes(changes: Sequence[Change] | None) -> str:
+    if changes is None:
+        return _UNREAD
     if not changes:
         return '<p class="unmeasured">none yet</p>'
     rows = "".join(_change(one) for one in changes)

@@ -32,7 +32,7 @@ class Span(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """Roll-ups of one span, oldest first. until_ms: the newest observation, where the charts end."""
+    """Roll-ups of one span, oldest first. until_ms: as of when, where the charts end."""
 
     span: Span
     until_ms: int

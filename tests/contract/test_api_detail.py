@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 from contextlib import closing
 from html import escape
@@ -215,3 +216,17 @@ def test_closed_incidents_are_read_in_pages_and_each_once(tmp_path):
     assert 61 == len(wanted)
     assert wanted == [part.split('"')[0] for page in (first, second) for part in page.split('<tr data-id="')[1:]]
     assert 'rel="next"' not in second
+
+
+def test_charts_of_a_fleet_that_was_never_observed_end_now(tmp_path):
+    before_s = time.time()
+    with (
+        a_fleet(tmp_path / "loco.db", [an_instance()], at_ms=int(before_s * 1000)),
+        an_api(tmp_path / "loco.db") as api,
+    ):
+        html = api.ask("/instances/instance-0?span=month", headers=HTML).body.decode()
+    days = [time.gmtime(before_s - n * 86_400) for n in range(-1, 32)]
+
+    shown = set(re.findall(r'<text class="time"[^>]*>([^<]*)', html))
+    assert shown
+    assert shown <= {f"{day.tm_mday} {time.strftime('%b', day)}" for day in days}

@@ -62,6 +62,20 @@ def the_page(snapshot=None, *, changes=(), past=None, way=WAY, now_ms=NOW_MS):
     return instance_page.render(fleet, standing, instance_page.Told(past, changes, None, way))
 
 
+def test_what_couldnt_be_read_isnt_told_as_none():
+    unread, empty = the_page(changes=None), the_page(changes=())
+
+    assert 2 == unread.count("The store couldn&#x27;t be read") + unread.count("The store couldn't be read")
+    assert ("none yet" in unread, "none yet" in empty) == (False, True)
+
+
+def test_what_couldnt_be_read_isnt_told_as_none():
+    unread, empty = the_page(changes=None), the_page(changes=())
+
+    assert (2, 1) == (unread.count("The store couldn't be read"), empty.count("The store couldn't be read"))
+    assert (False, True) == ("none yet" in unread, "none yet" in empty)
+
+
 def sick(recovery=None, **changes):
     """Return the snapshot of a dead instance with an open incident."""
     latest = latest_of(ENTRY, QEMU_DEAD, **changes)
