@@ -11,7 +11,7 @@ from jobs.health.model import Reason
 from jobs.health.recovery import Hold, Plan
 from jobs.health.wording import sentence
 from jobs.store.deliveries import Notice
-from jobs.store.outbox import Kind
+from jobs.store.outbox import OF_STREAM, Kind
 
 # chosen: as many names as a message on a small screen shows.
 _NAMES = 10
@@ -28,6 +28,8 @@ class Transition(StrEnum):
 _HEADLINES = {
     Hold.NEEDS_HUMAN.value: "needs a person: recovery can do no more",
     Hold.BUDGET_SPENT.value: "has had all its recovery attempts of the last hour",
+    f"{OF_STREAM}{Hold.NEEDS_HUMAN}": "needs a person: its browsers complain, and nothing is left to do to its stream",
+    f"{OF_STREAM}{Hold.BUDGET_SPENT}": "has had the acts on its stream of the last hour, and its browsers complain",
 }
 
 

@@ -17,6 +17,7 @@ from jobs.health.causes import is_common
 from jobs.health.incident import Incident
 from jobs.health.model import Instance, InstanceKey, Reason
 from jobs.health.recovery import Attempt, AttemptOutcome, AttemptState, Hold, Plan
+from jobs.health.rules import BY_WORD, FAULTS
 
 # chosen: what nobody could be told for a day is no news any more.
 GIVE_UP_MS = 24 * 3_600_000
@@ -53,6 +54,9 @@ _TOLD_HOLDS = frozenset(Hold) - {
 # Holds that only a person can end, or that leave the instance alone for up to an hour: people are to hear of them.
 # A common cause isn't among them: its own incident says so once, and not once a member.
 _ESCALATING_HOLDS = frozenset({Hold.NEEDS_HUMAN, Hold.BUDGET_SPENT})
+
+# Before a hold that rests on nothing but what browsers post: anybody may, and each name is told once an incident.
+OF_STREAM = "Stream"
 
 _ENDINGS = {
     AttemptOutcome.HEALED: Kind.RECOVERY_SUCCEEDED,
@@ -154,9 +158,16 @@ def tell_plan(connection: sqlite3.Connection, plan: Plan) -> None:
     message, notice = Message(None, instance, plan=plan), None
     if incident and plan.hold:
         reasons = _reasons_of(connection, plan.key)
-        message = Message(incident, instance, plan=plan, escalation=plan.hold.value, reasons=reasons)
-        notice = _notice(kind, incident.id, plan.hold)
+        escalation = f"{OF_STREAM if _is_by_word(plan) else ''}{plan.hold}"
+        message = Message(incident, instance, plan=plan, escalation=escalation, reasons=reasons)
+        notice = _notice(kind, incident.id, escalation)
     _put(connection, kind, subject, message, plan.decided_at_ms, notice=notice)
+
+
+def _is_by_word(plan: Plan) -> bool:
+    """Tell whether the plan answers nothing but what browsers post."""
+    faults = FAULTS.intersection(plan.codes)
+    return bool(faults) and faults <= BY_WORD
 
 
 def _notice(kind: Kind, incident: str, escalation: str) -> str:

@@ -36,9 +36,9 @@ def fleet(tmp_path):
         yield fleet
 
 
-def plan(fleet, hold=None, *, action=Action.RESTART_QEMU, detail="restart-qemu is due for AgentRefused"):
+def plan(fleet, hold=None, *, action=Action.RESTART_QEMU, detail="restart-qemu is due for AgentRefused", **fields):
     ((incident, key),) = fleet.connection.execute("SELECT id, key FROM incidents WHERE closed_at_ms IS NULL").fetchall()
-    one = Plan(incident=incident, key=key, decided_at_ms=fleet.at_ms, action=action, hold=hold, detail=detail)
+    one = Plan(incident=incident, key=key, decided_at_ms=fleet.at_ms, action=action, hold=hold, detail=detail, **fields)
     with transaction(fleet.connection):
         put_plans(fleet.connection, [one])
     return incident
@@ -63,6 +63,17 @@ def test_opening_escalation_and_end_are_one_message_each(receiver, fleet, tmp_pa
     assert ["incident.opened", "incident.escalated", "incident.closed"] == [
         message.json["type"] for message in receiver.got
     ]
+
+
+@pytest.mark.parametrize("hold", [Hold.NEEDS_HUMAN, Hold.BUDGET_SPENT])
+def test_what_browsers_post_takes_no_message_from_what_was_measured(receiver, fleet, tmp_path, hold):
+    telling = Telling(fleet, a_webhook(receiver, tmp_path))
+    fleet.ticks(3, REFUSED)
+    incident = plan(fleet, hold, action=None, codes=("ClientError", "HostBusy"))
+    plan(fleet, hold, codes=("AgentRefused", "ClientError"))
+    telling.drain()
+
+    assert [f"{incident}-escalated-{name}" for name in (f"Stream{hold}", hold)] == receiver.ids[1:]
 
 
 def test_an_incident_that_gets_worse_says_why_now(receiver, fleet, tmp_path):

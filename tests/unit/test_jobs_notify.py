@@ -109,6 +109,14 @@ def test_a_hold_is_told_with_its_words():
     [
         ("NeedsHuman", "instance-0 needs a person: recovery can do no more"),
         ("BudgetSpent", "instance-0 has had all its recovery attempts of the last hour"),
+        (
+            "StreamNeedsHuman",
+            "instance-0 needs a person: its browsers complain, and nothing is left to do to its stream",
+        ),
+        (
+            "StreamBudgetSpent",
+            "instance-0 has had the acts on its stream of the last hour, and its browsers complain",
+        ),
         ("VerdictUnhealthy", "instance-0 got worse: now unhealthy, class qemu"),
         ("ClassMixed", "instance-0 got worse: now unhealthy, class qemu"),
     ],
@@ -195,6 +203,7 @@ def test_an_alert_links_to_the_incident_and_the_runbook_where_these_are_known():
         (a_letter(incident=replace(INCIDENT, verdict=Verdict.DEGRADED)), "warning"),
         (escalated("BudgetSpent", incident=replace(INCIDENT, verdict=Verdict.DEGRADED)), "warning"),
         (escalated("NeedsHuman", incident=replace(INCIDENT, verdict=Verdict.DEGRADED)), "critical"),
+        (escalated("StreamNeedsHuman", incident=replace(INCIDENT, verdict=Verdict.DEGRADED)), "warning"),
     ],
 )
 def test_severity_is_of_that_moment(letter, severity):
