@@ -65,13 +65,6 @@ def the_page(snapshot=None, *, changes=(), past=None, way=WAY, now_ms=NOW_MS):
 def test_what_couldnt_be_read_isnt_told_as_none():
     unread, empty = the_page(changes=None), the_page(changes=())
 
-    assert 2 == unread.count("The store couldn&#x27;t be read") + unread.count("The store couldn't be read")
-    assert ("none yet" in unread, "none yet" in empty) == (False, True)
-
-
-def test_what_couldnt_be_read_isnt_told_as_none():
-    unread, empty = the_page(changes=None), the_page(changes=())
-
     assert (2, 1) == (unread.count("The store couldn't be read"), empty.count("The store couldn't be read"))
     assert (False, True) == ("none yet" in unread, "none yet" in empty)
 
