@@ -23,6 +23,9 @@ _WEDGED_SECONDS = 10 * ROUND_SECONDS
 
 _FRESH = ("Cache-Control", "no-store")
 
+# RFC 4291: an IPv6 address that wraps an IPv4 one has 45 characters. Senders are kept in memory, and may be invented.
+_MAX_ADDRESS_CHARS = 45
+
 Route = Callable[[Request, bytes], Answer]
 
 
@@ -115,7 +118,7 @@ class Routes:
 def _sender(request: Request) -> str:
     """Return the address of the browser: as the proxy nearest to us says, where one does, else whoever is connected."""
     forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-    return forwarded or request.peer
+    return (forwarded or request.peer)[:_MAX_ADDRESS_CHARS]
 
 
 def _file(name: str, content_type: str) -> Route:

@@ -74,6 +74,12 @@ def test_the_proxy_says_whose_post_it_is(address):
     assert 204 == post(address, "near", forwarded=NEAR)[0]
 
 
+def test_a_sender_takes_no_more_memory_than_an_address_has_characters(address, rounds):
+    post(address, "far", forwarded="f" * 4000)
+
+    assert ["f" * 45] == [known.sender for known in rounds.clients._known.values()]
+
+
 def test_without_a_proxy_it_is_whose_connection_it_is(address):
     assert [204] * 20 + [429] == [post(address, f"{number}")[0] for number in range(21)]
     assert 204 == post(address, "near", source="127.0.0.2")[0]
