@@ -73,15 +73,15 @@ class Alertmanager:
         self._stand_seconds = stand_seconds
         self._stood_since: dict[str, float] = {}
         self._began: str | None = None
+        self._shown_up_to = 0
 
     def send(self, task: Task) -> Report:
         """Tell again of what is open, then send the letters in their order."""
         ends_at = time.monotonic() + SENDING_SECONDS
         self._note_restart()
-        for batch in _batches(task.standing):
-            reply, _ = self._show_each(batch)
-            if reply.is_of_the_receiver:
-                return self._lost((), reply)
+        reply = self._show_again(task.standing, ends_at)
+        if reply.is_of_the_receiver:
+            return self._lost((), reply)
         sent: list[Sent] = []
         for batch in _runs(task.letters):
             is_end = batch[0].transition is Transition.CLOSED
@@ -96,6 +96,20 @@ class Alertmanager:
     def test(self) -> Reply:
         """Send an alert that ends by itself within minutes."""
         return self._post([trial(self._clock(), seconds=_TEST_SECONDS)])
+
+    def _show_again(self, standing: Sequence[Letter], ends_at: float) -> Reply:
+        """Tell again of what is open until the time is up; the next time goes on where this one stopped."""
+        first, reply = self._shown_up_to, Reply(None)
+        letters = [*standing[first:], *standing[:first]]
+        for number, batch in enumerate(_batches(letters), 1):
+            reply, _ = self._show_each(batch)
+            if reply.is_of_the_receiver:
+                break
+            shown = number * _BATCH
+            self._shown_up_to = (first + shown) % len(letters) if shown < len(letters) else 0
+            if time.monotonic() > ends_at:
+                break
+        return reply
 
     def _show_each(self, letters: Sequence[Letter]) -> tuple[Reply, list[Sent]]:
         """Show alerts at once; where that is refused each alone, so that a bad one holds up no other."""
