@@ -32,6 +32,9 @@ HTML = "text/html; charset=utf-8"
 CHANGES = 20
 INCIDENTS = 50
 
+# chosen: as many rows as a list of the API has at most; a fleet that is ill as a whole has more, and is told that.
+OPEN = query.MAX_ROWS
+
 # chosen: an incident that flaps all day has more changes than anybody reads; the newest ones tell how it stands.
 CHANGES_OF_INCIDENT = 200
 
@@ -102,7 +105,7 @@ def incidents(call: Call) -> str:
     def question(connection: sqlite3.Connection) -> tuple[list[Incident], list[Incident]] | None:
         if before is not None and reader.incident(connection, before) is None:
             return None
-        opened = reader.incidents(connection, key=key, only_open=True, limit=query.MAX_ROWS) if before is None else []
+        opened = reader.incidents(connection, key=key, only_open=True, limit=OPEN + 1) if before is None else []
         closed = reader.incidents(connection, key=key, only_closed=True, limit=INCIDENTS + 1, before=before)
         return opened, closed
 
@@ -115,7 +118,13 @@ def incidents(call: Call) -> str:
     if len(closed) > INCIDENTS and state != "open":
         older = paging.cursor_after({**values, "state": state}, of=_LIST, last=page[-1].id)
     listed = incidents_page.Listed(
-        state, values.get("instance", ""), opened if before is None else None, page, older, _names(call)
+        state,
+        values.get("instance", ""),
+        opened[:OPEN] if before is None else None,
+        page,
+        older,
+        _names(call),
+        has_more_open=len(opened) > OPEN,
     )
     return incidents_page.render(call.fleet, listed)
 
@@ -127,7 +136,13 @@ def incident(call: Call) -> str:
         one = reader.incident(connection, call.id)
         if one is None:
             return None
-        changes = reader.changes(connection, one.key, since_ms=one.opened_at_ms, limit=CHANGES_OF_INCIDENT)
+        changes = reader.changes(
+            connection,
+            one.key,
+            since_ms=one.opened_at_ms,
+            until_ms=one.closed_at_ms,
+            limit=CHANGES_OF_INCIDENT + 1,
+        )
         return one, changes, ledger.of_incident(connection, one.id), plans.told_plans(connection, one.id)
 
     found = call.ask(question)
@@ -139,7 +154,8 @@ def incident(call: Call) -> str:
         call.fleet,
         incident_page.Told(
             incident=one,
-            events=story(one, changes=changes, attempts=attempts, plans=told),
+            events=story(one, changes=changes[:CHANGES_OF_INCIDENT], attempts=attempts, plans=told),
+            has_more_changes=len(changes) > CHANGES_OF_INCIDENT,
             attempts=attempts,
             plan=None if recovery is None or is_common(one.key) else recovery.of(one.key).plan,
             names=_names(call),

@@ -33,6 +33,7 @@ class Told:
 
     names: public id of each instance that is in the inventory. plan: of now, None where none is.
     kept: by attempt, its bundle or why there is none; of attempts that aren't here, only their own page tells.
+    has_more_changes: there were earlier changes than those among the events.
     """
 
     incident: Incident
@@ -41,6 +42,7 @@ class Told:
     plan: Plan | None
     names: Mapping[InstanceKey, str]
     kept: Mapping[int, Bundle | str]
+    has_more_changes: bool = False
 
 
 def render(fleet: Fleet, told: Told) -> str:
@@ -133,7 +135,11 @@ def _story(told: Told) -> str:
     for one in told.events:
         events.append(_event(one, told, since_ms=one.at_ms - before_ms))
         before_ms = one.at_ms
-    return f'<section class="panel"><h2>The story</h2><ol class="story">{"".join(events)}{_now(told)}</ol></section>'
+    left_out = (
+        '<p class="why-not">Earlier changes are left out; the newest are told.</p>' if told.has_more_changes else ""
+    )
+    steps = f'<ol class="story">{"".join(events)}{_now(told)}</ol>'
+    return f'<section class="panel"><h2>The story</h2>{left_out}{steps}</section>'
 
 
 def _event(one: Event, told: Told, *, since_ms: int) -> str:

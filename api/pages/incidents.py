@@ -21,7 +21,7 @@ class Listed:
     """One page of the list.
 
     state: `all`, `open` or `closed`; instance: public id that is filtered by, empty for all. opened: None but on the
-    first page. older: cursor of the next page, None on the last one.
+    first page; has_more_open: others are open too. older: cursor of the next page, None on the last one.
     """
 
     state: str
@@ -30,6 +30,7 @@ class Listed:
     closed: Sequence[Incident]
     older: str | None
     names: Mapping[InstanceKey, str]
+    has_more_open: bool = False
 
 
 def render(fleet: Fleet, listed: Listed) -> str:
@@ -38,7 +39,7 @@ def render(fleet: Fleet, listed: Listed) -> str:
         fleet,
         title="incidents",
         top='<h1 class="headline">Incidents</h1>',
-        body=f'<div class="detail">{_filters(listed)}{_table("Open", listed.opened, listed)}'
+        body=f'<div class="detail">{_filters(listed)}{_table("Open", listed.opened, listed)}{_more_open(listed)}'
         f"{_table('Closed', listed.closed, listed)}{_older(listed)}</div>",
         styles=("detail.css",),
     )
@@ -68,6 +69,13 @@ def _table(title: str, incidents: Sequence[Incident] | None, listed: Listed) -> 
         f'<th scope="col">reasons</th></tr>{rows}</table></div>'
     )
     return f'<section class="panel"><h2>{title}</h2>{body if rows else "<p>none</p>"}</section>'
+
+
+def _more_open(listed: Listed) -> str:
+    if not listed.has_more_open or listed.opened is None or listed.state == "closed":
+        return ""
+    pages = '<a href="api/incidents?state=open">the API pages through all of them</a>'
+    return f'<p class="why-not">More are open than the newest {len(listed.opened)} that are shown; {pages}.</p>'
 
 
 def _row(one: Incident, names: Mapping[InstanceKey, str]) -> str:

@@ -36,6 +36,9 @@ _sentences = msgspec.json.Decoder(tuple[str, ...])
 _connectivity = msgspec.json.Decoder(Connectivity)
 _incident = msgspec.json.Decoder(Incident)
 
+# The greatest integer of SQLite.
+_NEVER_MS = 2**63 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Latest:
@@ -187,12 +190,14 @@ def incident(connection: sqlite3.Connection, incident_id: str) -> Incident | Non
     return row and _incident.decode(row[0])
 
 
-def changes(connection: sqlite3.Connection, key: InstanceKey, *, since_ms: int, limit: int) -> list[Change]:
-    """Return one instance's changes from `since_ms` on, the newest first."""
+def changes(
+    connection: sqlite3.Connection, key: InstanceKey, *, since_ms: int, until_ms: int | None = None, limit: int
+) -> list[Change]:
+    """Return one instance's changes from `since_ms` to `until_ms`, both included, the newest first."""
     rows = connection.execute(
         "SELECT at_ms, tick, verdict, failure_class, reasons, incident FROM changes"
-        " WHERE key = ? AND at_ms >= ? ORDER BY at_ms DESC, id DESC LIMIT ?",
-        (key, since_ms, limit),
+        " WHERE key = ? AND at_ms BETWEEN ? AND ? ORDER BY at_ms DESC, id DESC LIMIT ?",
+        (key, since_ms, _NEVER_MS if until_ms is None else until_ms, limit),
     )
     return [
         Change(at_ms, tick, Verdict(verdict), FailureClass(failure_class), _reasons.decode(reasons), incident_id)

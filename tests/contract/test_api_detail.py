@@ -12,6 +12,10 @@ from api_process import an_api
 from openapi import broken_promises
 from stores import TICK_MS, a_fleet, an_instance
 
+from api.call import Call
+from api.detail import CHANGES_OF_INCIDENT, incident, incidents
+from api.follower import Follower
+from api.trends import Trends
 from jobs.clock import Clock
 from jobs.health.holds import HOLDS
 from jobs.health.model import InstanceKey, ProbeOutcome
@@ -230,3 +234,39 @@ def test_charts_of_a_fleet_that_was_never_observed_end_now(tmp_path):
     shown = set(re.findall(r'<text class="time"[^>]*>([^<]*)', html))
     assert shown
     assert shown <= {f"{day.tm_mday} {time.strftime('%b', day)}" for day in days}
+
+
+def test_a_closed_incident_keeps_its_changes_however_many_came_after_it(tmp_path):
+    store = tmp_path / "loco.db"
+    with a_fleet(store, [an_instance()], at_ms=int(time.time() * 1000) - 700 * TICK_MS) as fleet:
+        fleet.ticks(4, {"instance-0": ProbeOutcome.REFUSED})
+        fleet.ticks(4, {"instance-0": ProbeOutcome.TIMEOUT})
+        fleet.ticks(10)
+        for _ in range(CHANGES_OF_INCIDENT // 2 + 5):
+            fleet.ticks(1, {"instance-0": ProbeOutcome.REFUSED})
+            fleet.ticks(1)
+        one = reader.incidents(fleet.connection)[-1]
+        flapping = len(reader.changes(fleet.connection, KEY, since_ms=one.closed_at_ms + 1, limit=9999))
+    with an_api(store) as api:
+        html = api.ask(f"/incidents/{one.id}", headers=HTML).body.decode()
+
+    assert flapping > CHANGES_OF_INCIDENT
+    assert "AgentTimeout" in html.split("The story")[1]
+    assert "Earlier changes are left out" not in html
+
+
+def test_what_an_incident_or_a_list_leaves_out_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("api.detail.CHANGES_OF_INCIDENT", 1)
+    monkeypatch.setattr("api.detail.OPEN", 1)
+    with a_fleet(tmp_path / "loco.db", [an_instance(0), an_instance(1)], at_ms=1000 * TICK_MS) as fleet:
+        fleet.ticks(4, dict.fromkeys(("instance-0", "instance-1"), ProbeOutcome.REFUSED))
+        fleet.ticks(4, dict.fromkeys(("instance-0", "instance-1"), ProbeOutcome.TIMEOUT))
+        fleet.ticks(4, dict.fromkeys(("instance-0", "instance-1"), ProbeOutcome.REFUSED))
+        newest = reader.incidents(fleet.connection)[0].id
+    with closing(Follower(tmp_path / "loco.db", lambda: fleet.at_ms)) as follower:
+        call = Call(follower.look(), follower, newest, "", "text/html", Trends())
+        story, listed = incident(call), incidents(call)
+
+    assert "Earlier changes are left out" in story
+    assert "More are open than the newest 1 that are shown" in listed
+    assert 1 == listed.count("<tr data-id=")
