@@ -219,8 +219,9 @@ class Recoverer:
             look = self._means.eyes.look(instance)
             if verification.see(look):
                 break
+        ended_at = self._clock.monotonic()
         self._add_after(attempt, look)
-        outcome, detail = verification.end(self._clock.monotonic())
+        outcome, detail = verification.end(ended_at)
         if outcome is not AttemptOutcome.HEALED and self._pace.is_leaving():
             outcome, detail = AttemptOutcome.UNKNOWN, f"the process was asked to end; {detail}"
         elif outcome is AttemptOutcome.NO_EFFECT and isinstance(done, Silent):

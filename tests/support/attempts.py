@@ -100,8 +100,9 @@ class World:
         return self.why_not_kept
 
     def add_after(self, attempt, look):  # noqa: ARG002 - the protocol's signature
-        """Keep nowhere what came of it."""
+        """Keep nowhere what came of it, which takes a moment."""
         self._told("after")
+        self.seconds += 0.9
         return ""
 
     def sleep(self, seconds):
