@@ -1,6 +1,6 @@
 """How often something may be asked for: by one caller, by all known ones, and by strangers. Pure but for its lock.
 
-A caller is known once something was done for it, so nobody can crowd others out with tokens that are made up.
+A caller is known once something was done for it, so tokens that are made up crowd nobody out but other new ones.
 """
 
 from __future__ import annotations

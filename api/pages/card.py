@@ -113,16 +113,18 @@ def _recovery(standing: Standing) -> str:
 def _facts(standing: Standing, trend: Trend | None) -> str:
     """Return what the latest report measured: frames and sound with their last hour, and who is connected."""
     report = standing.report.fields if standing.report and standing.is_report_current else None
-    frames = _hour(trend.frame_rates if trend else (), "Frames a second in the last hour")
-    sound = _hour(trend.levels if trend else (), "Sound level in the last hour", highest=1.0)
+    frames = _hour(trend.frame_rates if trend else None, "Frames a second in the last hour")
+    sound = _hour(trend.levels if trend else None, "Sound level in the last hour", highest=1.0)
     rows = (("sessions", _sessions(report), ""), ("frames", _frames(report), frames), ("sound", _sound(report), sound))
     return "".join(f"<div><dt>{term}</dt><dd>{told}</dd>{line}</div>" for term, told, line in rows)
 
 
-def _hour(values: tuple[float | None, ...], label: str, *, highest: float | None = None) -> str:
-    """Return a small line of the last hour, or that there is none."""
+def _hour(values: tuple[float | None, ...] | None, label: str, *, highest: float | None = None) -> str:
+    """Return a small line of the last hour, or why there is none. values: None where they weren't read."""
+    if values is None:
+        return f'<dd class="line unmeasured">{_UNREAD}</dd>'
     if not any(value is not None for value in values):
-        return '<dd class="line unmeasured">no history yet</dd>'
+        return '<dd class="line unmeasured">none in the last hour</dd>'
     return f'<dd class="line">{charts.spark(values, label=label, highest=highest)}</dd>'
 
 
@@ -146,8 +148,8 @@ def _sessions(report: HealthReport | None) -> str:
 
 def _past(trend: Trend | None) -> str:
     """Return the last day as a bar of verdicts, and the uptimes."""
-    if trend is None or not trend.beats:
-        return '<p class="past unmeasured">no history yet</p>'
+    if trend is None:
+        return f'<p class="past unmeasured">{_UNREAD}</p>'
     shares = (("24 h", trend.day), ("7 d", trend.week), ("30 d", trend.month))
     told = "".join(
         f"<li>{span} <b>{'not observed' if share is None else percent(share)}</b></li>" for span, share in shares
@@ -155,6 +157,8 @@ def _past(trend: Trend | None) -> str:
     bar = charts.heartbeat(trend.beats, label="Verdicts of the last 24 hours")
     return f'<div class="past">{bar}<ul class="uptimes" aria-label="Healthy ticks, share">{told}</ul></div>'
 
+
+_UNREAD = "history not read yet"
 
 _UNMEASURED = '<span class="unmeasured">not measured</span>'
 

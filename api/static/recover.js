@@ -63,6 +63,10 @@ class Asking {
       this.field.focus();
       throw new Error("A token is needed; the line below its field says where to get one. Nothing was asked.");
     }
+    if (!/^[\w.~+/-]+=*$/.test(token)) {
+      this.field.focus();
+      throw new Error("A token has letters, digits and -._~+/ alone, and = at its end. Nothing was asked.");
+    }
     const { status, told } = await said(this.section.dataset.post, {
       method: "POST",
       headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },

@@ -195,6 +195,7 @@ def test_without_a_past_a_card_says_so_and_with_one_it_shows_it():
     past = Trend(minutes, (None,) * 60, beats, dict.fromkeys(("24h", "7d", "30d"), shares))
     without, with_it = render(a_fleet_now()), render(a_fleet_now(), trends={key: past})
 
-    assert (3, 0) == (without.count("no history yet"), without.count('class="spark"'))
-    assert (1, 1) == (with_it.count("no history yet"), with_it.count('class="spark"'))
+    assert (3, 0) == (without.count("history not read yet"), without.count('class="spark"'))
+    assert (0, 1) == (with_it.count("history not read yet"), with_it.count('class="spark"'))
+    assert 1 == with_it.count("none in the last hour")  # of its sound, nothing was measured
     assert "<li>7 d <b>99.99 %</b></li>" in with_it
