@@ -36,6 +36,9 @@ class Queue:
     oldest_at_ms: int | None
 
 
+# The planner would take the primary key, and so read every row for each that waits: a minute for a day's 20,000.
+_WAITING = "deliveries AS {} INDEXED BY deliveries_waiting"
+
 _NOTICE = "o.id, o.notice, o.kind, o.message, o.created_at_ms"
 
 
@@ -60,9 +63,9 @@ def due(connection: sqlite3.Connection, destination: str, *, now_ms: int, limit:
     One that failed goes behind those that wait, so that it holds up its own incident and no other.
     """
     rows = connection.execute(
-        f"SELECT {_NOTICE}, d.tries FROM deliveries AS d JOIN outbox AS o ON o.id = d.id"
+        f"SELECT {_NOTICE}, d.tries FROM {_WAITING.format('d')} JOIN outbox AS o ON o.id = d.id"
         " WHERE d.destination = ?1 AND d.ended_at_ms IS NULL AND d.due_at_ms NOT BETWEEN ?2 + 1 AND ?2 + ?3"
-        " AND NOT EXISTS (SELECT 1 FROM deliveries AS e WHERE e.destination = ?1 AND e.incident = d.incident"
+        f" AND NOT EXISTS (SELECT 1 FROM {_WAITING.format('e')} WHERE e.destination = ?1 AND e.incident = d.incident"
         "  AND e.id < d.id AND e.ended_at_ms IS NULL)"
         " ORDER BY d.due_at_ms, d.id LIMIT ?4",
         (destination, now_ms, MAX_PAUSE_MS, limit),
@@ -93,7 +96,8 @@ def standing(connection: sqlite3.Connection) -> list[Notice]:
 def next_due_ms(connection: sqlite3.Connection, destination: str) -> int | None:
     """Return when the next one is to be sent, None while none waits."""
     (at_ms,) = connection.execute(
-        "SELECT min(due_at_ms) FROM deliveries WHERE destination = ? AND ended_at_ms IS NULL", (destination,)
+        f"SELECT min(due_at_ms) FROM {_WAITING.format('d')} WHERE destination = ? AND ended_at_ms IS NULL",
+        (destination,),
     ).fetchone()
     return at_ms and int(at_ms)
 
@@ -121,7 +125,7 @@ def queues(connection: sqlite3.Connection) -> Mapping[str, Queue]:
     """Return what waits for each destination, for each that notifications go to now."""
     rows = connection.execute(
         "SELECT t.name, count(d.id), min(o.created_at_ms) FROM destinations AS t"
-        " LEFT JOIN deliveries AS d ON d.destination = t.name AND d.ended_at_ms IS NULL"
+        f" LEFT JOIN {_WAITING.format('d')} ON d.destination = t.name AND d.ended_at_ms IS NULL"
         " LEFT JOIN outbox AS o ON o.id = d.id GROUP BY t.name"
     )
     return {name: Queue(waiting, oldest_at_ms) for name, waiting, oldest_at_ms in rows}

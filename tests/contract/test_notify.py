@@ -1,5 +1,6 @@
 """Notifications over the webhook: at least once each, under one id, in their order, whatever fails on the way."""
 
+import itertools
 import threading
 import time
 from contextlib import closing
@@ -22,6 +23,7 @@ from jobs.store.plans import put_plans
 from jobs.store.retention import apply_retention
 
 REFUSED = {"instance-0": ProbeOutcome.REFUSED}
+MESSAGE = '{"incident": null, "instance": null}'
 
 
 @pytest.fixture
@@ -302,6 +304,35 @@ def test_a_store_from_before_notifications_keeps_what_waits_and_knows_what_is_op
         (standing,) = deliveries.standing(connection)
 
     assert ((1,), f"{incidents[0][0]}-opened") == (waiting, standing.name)
+
+
+def steps(connection, read):
+    """Return how many thousand steps SQLite's machine makes for a read."""
+    count = itertools.count()
+    connection.set_progress_handler(lambda: next(count) < 0, 1000)
+    read()
+    connection.set_progress_handler(None, 0)
+    return next(count)
+
+
+def test_what_a_round_reads_of_a_queue_costs_little_however_many_have_ended_or_wait(fleet, tmp_path):
+    """A dead receiver of a large fleet leaves thousands, and dispatch looks each second."""
+    connection = fleet.connection
+    with transaction(connection):
+        deliveries.set_destinations(connection, ["webhook"], at_ms=1)
+        connection.executemany(
+            "INSERT INTO outbox (kind, subject, key, message, created_at_ms, due_at_ms, incident, notice)"
+            " VALUES (?1, ?2, 'key', ?3, 1, 1, ?2, ?2 || ?1)",
+            [(kind, str(one), MESSAGE) for one in range(2000) for kind in ("incident-opened", "recovery-planned")],
+        )
+        connection.execute(
+            "INSERT INTO deliveries (destination, id, incident, due_at_ms, ended_at_ms)"
+            " SELECT 'webhook', id, incident, 1, iif(incident < 1000, 1, NULL) FROM outbox WHERE notice IS NOT NULL"
+        )
+
+    assert 150 > steps(connection, lambda: deliveries.due(connection, "webhook", now_ms=2, limit=20))
+    assert 50 > steps(connection, lambda: deliveries.next_due_ms(connection, "webhook"))
+    assert 100 > steps(connection, lambda: deliveries.queues(connection))
 
 
 @pytest.mark.parametrize(
