@@ -333,6 +333,7 @@ def test_what_a_round_reads_of_a_queue_costs_little_however_many_have_ended_or_w
     assert 150 > steps(connection, lambda: deliveries.due(connection, "webhook", now_ms=2, limit=20))
     assert 50 > steps(connection, lambda: deliveries.next_due_ms(connection, "webhook"))
     assert 100 > steps(connection, lambda: deliveries.queues(connection))
+    assert 5 > steps(connection, lambda: deliveries.standing(connection))
 
 
 @pytest.mark.parametrize(
