@@ -288,6 +288,7 @@ def test_the_docs_example_takes_our_signature_and_no_other(is_ours, tmp_path, mo
     assert not is_ours(KEY, {**headers, "webhook-id": "3f9c-closed"}, body)
     assert not is_ours(KEY, {**headers, "webhook-timestamp": str(AT_MS // 1000 + 1)}, body)
     assert not is_ours(other, headers, body)
+    assert not is_ours(KEY, {**headers, "webhook-signature": "v1,é"}, body)
 
 
 def test_while_the_key_changes_receivers_with_the_old_and_with_the_new_one_take_it(is_ours, tmp_path, monkeypatch):
