@@ -43,8 +43,8 @@ def render(fleet: Fleet, standing: Standing, told: Told) -> str:
     instance = standing.instance
     return document(
         fleet,
-        title=f"{instance.name} {standing.verdict}",
-        top=_top(standing),
+        title=f"{instance.name} {'no live data' if fleet.problem else standing.verdict}",
+        top=_top(standing, is_last_known=bool(fleet.problem)),
         body=_body(standing, told),
         up=UP,
         scripts=("recover.js",),
@@ -52,14 +52,15 @@ def render(fleet: Fleet, standing: Standing, told: Told) -> str:
     )
 
 
-def _top(standing: Standing) -> str:
-    """Return name, verdict, class, and since when."""
+def _top(standing: Standing, *, is_last_known: bool) -> str:
+    """Return name, verdict, class, and since when. is_last_known: the store can't be read now."""
     latest = standing.latest
     since = "" if latest is None or standing.is_stale else moment(latest.since_ms, "for ")
     layer = "" if standing.failure_class is FailureClass.NONE else f" <i>class {standing.failure_class}</i>"
+    shown, lead = (Verdict.UNKNOWN, "last known: ") if is_last_known else (standing.verdict, "")
     return (
         f'<h1 class="headline">{escape(standing.instance.name)}</h1>'
-        f'<p class="verdict {standing.verdict}">{sign(standing.verdict)} <b>{standing.verdict}</b>{layer} {since}</p>'
+        f'<p class="verdict {shown}">{sign(shown)} <span>{lead}<b>{standing.verdict}</b></span>{layer} {since}</p>'
     )
 
 

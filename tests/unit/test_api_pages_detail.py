@@ -69,6 +69,16 @@ def test_what_couldnt_be_read_isnt_told_as_none():
     assert (False, True) == ("none yet" in unread, "none yet" in empty)
 
 
+def test_a_verdict_that_may_not_be_that_of_now_reads_so():
+    fleet = replace(a_fleet_now(sick()), problem="store loco.db is held")
+    (standing,) = fleet.standings.values()
+    page = instance_page.render(fleet, standing, instance_page.Told(None, (), None, WAY))
+
+    assert '<p class="verdict unknown">' in page
+    assert "<span>last known: <b>unhealthy</b></span>" in page
+    assert "no live data" in page.partition("</title>")[0]
+
+
 def sick(recovery=None, **changes):
     """Return the snapshot of a dead instance with an open incident."""
     latest = latest_of(ENTRY, QEMU_DEAD, **changes)
