@@ -1,6 +1,7 @@
 """An incident as a story: everything that happened in it, in the order of time. Pure.
 
 Times are the wall-clock labels that each part carries; parts that carry the same one stand in the order of cause.
+A change of findings alone is no part of it: a host gets busy and idle again all day.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from jobs.health.incident import Incident
-from jobs.health.model import Reason, Verdict
+from jobs.health.model import Reason, Severity, Verdict
 from jobs.health.recovery import Attempt, Plan
 from jobs.store.reader import Change
 
@@ -30,12 +31,18 @@ class Step(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened. verdict, reasons: of a change; attempt, plan: which this is about, None for none."""
+    """One thing that happened. attempt, plan: which this is about, None for none.
+
+    verdict, reasons: of an opening or a change. told: codes of the faults that held right before a change.
+    is_exact: the reasons were measured at this very moment.
+    """
 
     at_ms: int
     step: Step
     verdict: Verdict | None = None
     reasons: tuple[Reason, ...] = ()
+    told: frozenset[str] = frozenset()
+    is_exact: bool = True
     attempt: Attempt | None = None
     plan: Plan | None = None
 
@@ -47,18 +54,41 @@ def story(
 
     changes: of its instance, others are left out; attempts, plans: its own.
     """
-    events = [Event(incident.opened_at_ms, Step.OPENED, incident.verdict, incident.reasons)]
-    events += [
-        Event(one.at_ms, Step.CHANGED, one.verdict, one.reasons)
-        for one in changes
-        if incident.opened_at_ms < one.at_ms and (incident.closed_at_ms is None or one.at_ms <= incident.closed_at_ms)
-    ]
+    events = _judged(incident, changes)
     events += [Event(one.decided_at_ms, Step.PLANNED if one.is_due else Step.HELD, plan=one) for one in plans]
     for attempt in attempts:
         events += _of_attempt(attempt)
     if incident.closed_at_ms is not None:
         events.append(Event(incident.closed_at_ms, Step.CLOSED, Verdict.HEALTHY))
     return sorted(events, key=lambda event: (event.at_ms, event.step))
+
+
+def _judged(incident: Incident, changes: Iterable[Change]) -> list[Event]:
+    """Return the opening with what was measured then, and each change of verdict or of faults after it.
+
+    The incident's own reasons are those of a later tick: it opens only at the second bad one or so.
+    """
+    ended_ms = incident.closed_at_ms
+    during = sorted(
+        (one for one in changes if incident.opened_at_ms <= one.at_ms and (ended_ms is None or one.at_ms <= ended_ms)),
+        key=lambda one: (one.at_ms, one.tick),
+    )
+    opening = Event(incident.opened_at_ms, Step.OPENED, incident.verdict, incident.reasons, is_exact=False)
+    if during and during[0].at_ms == incident.opened_at_ms:
+        first = during.pop(0)
+        opening = Event(first.at_ms, Step.OPENED, first.verdict, first.reasons)
+    events = [opening]
+    before = (opening.verdict if opening.is_exact else None, _faults(opening.reasons))
+    for one in during:
+        now = (one.verdict, _faults(one.reasons))
+        if now != before:
+            events.append(Event(one.at_ms, Step.CHANGED, one.verdict, one.reasons, told=before[1]))
+        before = now
+    return events
+
+
+def _faults(reasons: Iterable[Reason]) -> frozenset[str]:
+    return frozenset(one.code for one in reasons if one.severity is not Severity.FINDING)
 
 
 def _of_attempt(attempt: Attempt) -> list[Event]:

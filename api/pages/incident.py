@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from urllib.parse import quote
@@ -21,10 +21,14 @@ from api.views.evidence import Bundle
 from jobs.health.causes import is_common
 from jobs.health.holds import HOLDS
 from jobs.health.incident import Incident
-from jobs.health.model import InstanceKey, Verdict
+from jobs.health.model import InstanceKey, Severity, Verdict
 from jobs.health.recovery import Attempt, AttemptOutcome, Plan
 
 UP = "../"
+
+_FIRST = "The first of the bad ticks that opened it."
+_COMMON = "What was seen when it was opened."
+_LATER = "What was seen at the tick that opened it; that of the first bad one isn't among what is told here."
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +163,29 @@ def _colour(one: Event) -> str:
     return one.verdict or ""
 
 
-def _opened(one: Event, _: Told) -> tuple[str, str]:
-    return "Opened", f"<p>The first of the bad ticks that opened it.</p>{reasons_table(one.reasons)}"
+def _opened(one: Event, told: Told) -> tuple[str, str]:
+    lead = _FIRST if one.is_exact else _COMMON if is_common(told.incident.key) else _LATER
+    return "Opened", f"<p>{lead}</p>{reasons_table(one.reasons)}"
 
 
 def _changed(one: Event, _: Told) -> tuple[str, str]:
-    verdict = one.verdict or Verdict.UNKNOWN
-    return f"Judged {word(verdict)}", reasons_table(one.reasons) or "<p>No reason holds.</p>"
+    """Return the faults that are new with all that was measured, and in a line each those that go on or went."""
+    faults = [reason for reason in one.reasons if reason.severity is not Severity.FINDING]
+    new = [reason for reason in faults if reason.code not in one.told]
+    codes = {reason.code for reason in faults}
+    findings = [reason.code for reason in one.reasons if reason.severity is Severity.FINDING]
+    lines = (
+        ("still", sorted(codes & one.told)),
+        ("no more", sorted(one.told - codes)),
+        ("findings, which are no faults", findings),
+    )
+    told = "".join(_line(lead, named) for lead, named in lines if named)
+    body = reasons_table(new) + told
+    return f"Judged {word(one.verdict or Verdict.UNKNOWN)}", body or "<p>No reason holds.</p>"
+
+
+def _line(lead: str, codes: Iterable[str]) -> str:
+    return f"<p>{lead.capitalize()}: {' '.join(f'<code>{escape(code)}</code>' for code in codes)}</p>"
 
 
 def _planned(one: Event, _: Told) -> tuple[str, str]:

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 from markup import Tags, said
-from snapshots import NOW_MS, QEMU_DEAD, a_fleet_now, a_plan, an_attempt, an_entry, an_incident
+from snapshots import BOOTING, NOW_MS, QEMU_DEAD, a_fleet_now, a_plan, an_attempt, an_entry, an_incident
 
 from api.pages import incident as incident_page
 from api.pages import incidents as incidents_page
 from api.story import Step, story
 from api.views.evidence import After, Bundle, Screen
 from jobs.health.holds import HOLDS
-from jobs.health.model import FailureClass, InstanceKey, Verdict
+from jobs.health.model import Evidence, FailureClass, InstanceKey, Reason, Severity, Verdict
 from jobs.health.recovery import AttemptOutcome, AttemptState, Hold
 from jobs.store.reader import Change
 
@@ -50,6 +50,57 @@ def test_a_story_is_in_the_order_of_time_and_of_cause():
         Step.ENDED,
         Step.CLOSED,
     ] == steps(incident, changes=[worse], attempts=[attempt], plans=[plan, held])
+
+
+def muted_for(seconds):
+    """Return a fault with what was measured."""
+    evidence = (Evidence("audio.silent", seconds, 5, "s"),)
+    return Reason("AudioSilent", FailureClass.QEMU, Severity.DEGRADED, evidence)
+
+
+def a_change(incident, seconds_after, *reasons, verdict=Verdict.DEGRADED):
+    """Return one row of `changes`."""
+    at_ms = incident.opened_at_ms + seconds_after * 1000
+    return Change(at_ms, 3 + seconds_after // 15, verdict, FailureClass.QEMU, reasons, incident.id)
+
+
+def test_the_opening_tells_what_was_measured_then_not_at_the_tick_that_opened_it():
+    incident = replace(an_incident(ENTRY), reasons=(muted_for(21),))
+    with_row = the_story(incident, changes=[a_change(incident, 0, muted_for(6))])
+    without = the_story(incident)
+
+    assert ("audio.silent 6 s", False) == (
+        re.search(r"audio.silent \S+ s", said(with_row)).group(),
+        "audio.silent 21 s" in said(with_row),
+    )
+    assert "What was seen at the tick that opened it" in said(without)
+    assert "audio.silent 21 s" in said(without)
+
+
+def test_a_change_of_findings_alone_is_no_step():
+    incident = an_incident(ENTRY)
+    changes = [
+        a_change(incident, 0, muted_for(6)),
+        a_change(incident, 15, muted_for(21), BOOTING),
+        a_change(incident, 30, muted_for(36)),
+        a_change(incident, 45, muted_for(51), QEMU_DEAD, BOOTING, verdict=Verdict.UNHEALTHY),
+    ]
+
+    assert [Step.OPENED, Step.CHANGED] == steps(incident, changes=reversed(changes))
+
+
+def test_only_a_new_fault_is_told_with_all_that_was_measured():
+    incident = an_incident(ENTRY)
+    changes = [
+        a_change(incident, 0, muted_for(6)),
+        a_change(incident, 30, muted_for(36), QEMU_DEAD, BOOTING, verdict=Verdict.UNHEALTHY),
+        a_change(incident, 45, QEMU_DEAD, verdict=Verdict.UNHEALTHY),
+    ]
+    html = the_story(incident, changes=changes)
+
+    assert ["AudioSilent", "QemuDead"] == re.findall(r'class="reason fault" data-id="(\w+)"', html)
+    assert "Still: AudioSilent Findings, which are no faults: Booting" in said(html)
+    assert "Still: QemuDead No more: AudioSilent" in said(html)
 
 
 def test_what_was_before_or_after_an_incident_is_no_part_of_its_story():
