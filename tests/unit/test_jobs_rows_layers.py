@@ -23,6 +23,9 @@ from jobs.health.classify import classify
 from jobs.health.history import EMPTY
 from jobs.health.policy import Policy
 
+# Of an agent that doesn't count QEMU's restarts.
+UNCOUNTED = {"restarts": None}
+
 
 @pytest.mark.parametrize("fault", ["freeze", "halt", "blank", "blue"])
 def test_a_still_and_silent_guest_of_which_nothing_is_expected_is_healthy(fault):
@@ -147,18 +150,41 @@ def test_a_tap_is_named_where_the_agent_names_it():
     assert [] == [one.value for one in unnamed.reasons[0].evidence if one.fact == "interfaces"]
 
 
-def test_a_death_that_healed_between_two_ticks_is_seen_by_the_processs_age():
+def test_a_death_that_healed_between_two_ticks_is_seen_by_the_processs_age_where_nobody_counts():
+    watch = Watch(policy=Policy(boot_grace_seconds=0.0))
+    watch.see(a_report(qemu=UNCOUNTED))
+
+    assert ("degraded", "qemu", ["QemuRestarted"]) == said(
+        watch.see(a_report(qemu={**UNCOUNTED, "uptime_seconds": 4.0}))
+    )
+
+
+def test_a_restart_that_an_act_had_planned_is_none_by_age_and_none_by_pid():
+    planned = {"restarts": 1, "seconds_since_restart": None}
+    watch = Watch(policy=Policy(boot_grace_seconds=0.0))
+    watch.see(a_report(performance={"qemu_pid": 98}))
+    seen = [
+        codes(watch.see(a_report(qemu={**planned, "uptime_seconds": age}, performance={"qemu_pid": 99})))
+        for age in (4.0, None)
+    ]
+
+    assert [[], []] == seen
+
+
+def test_a_restart_while_the_agent_was_away_is_seen_by_the_processs_age():
     watch = Watch(policy=Policy(boot_grace_seconds=0.0))
     watch.see()
+    seen = watch.see(a_report(agent={"boot_id": "another"}, qemu={"restarts": 0, "uptime_seconds": 4.0}))
 
-    assert ("degraded", "qemu", ["QemuRestarted"]) == said(watch.see(a_report(qemu={"uptime_seconds": 4.0})))
+    assert "QemuRestarted" in codes(seen)
 
 
 def test_a_restart_is_shown_for_a_minute():
     watch = Watch(policy=Policy(boot_grace_seconds=0.0))
-    watch.see()
+    watch.see(a_report(qemu=UNCOUNTED))
     verdicts = [
-        watch.see(a_report(qemu={"uptime_seconds": age})).verdict.value for age in (4.0, 19.0, 45.0, 60.0, 60.1)
+        watch.see(a_report(qemu={**UNCOUNTED, "uptime_seconds": age})).verdict.value
+        for age in (4.0, 19.0, 45.0, 60.0, 60.1)
     ]
 
     assert ["degraded"] * 4 + ["healthy"] == verdicts
@@ -166,9 +192,9 @@ def test_a_restart_is_shown_for_a_minute():
 
 def test_a_process_whose_age_stands_still_has_not_restarted():
     watch = Watch(policy=Policy(boot_grace_seconds=0.0))
-    watch.see(a_report(qemu={"uptime_seconds": 4.0}))
+    watch.see(a_report(qemu={**UNCOUNTED, "uptime_seconds": 4.0}))
 
-    assert [] == codes(watch.see(a_report(qemu={"uptime_seconds": 4.0})))
+    assert [] == codes(watch.see(a_report(qemu={**UNCOUNTED, "uptime_seconds": 4.0})))
 
 
 def test_a_qemu_that_nobody_saw_before_has_not_restarted():

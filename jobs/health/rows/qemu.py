@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jobs.health.history import pid_of
+from jobs.health.history import Observation, pid_of
 from jobs.health.model import Evidence, FailureClass, Severity
 from jobs.health.rows.causes import CRASHED, DEAD, HUNG, PLANNED
 from jobs.health.rule import Rule, View
@@ -80,15 +80,26 @@ def _has_restarted(view: View) -> bool:
     qemu, limit = view.qemu, view.policy.restart_shown_seconds
     if qemu.restarts and qemu.seconds_since_restart is not None and qemu.seconds_since_restart <= limit:
         return True
+    earlier = _uncounted(view)
     if qemu.uptime_seconds is not None:
         return qemu.uptime_seconds <= limit and any(
-            one.qemu_uptime_seconds is not None and one.qemu_uptime_seconds > qemu.uptime_seconds
-            for one in view.of_this_pod
+            one.qemu_uptime_seconds is not None and one.qemu_uptime_seconds > qemu.uptime_seconds for one in earlier
         )
     pid = pid_of(view.report)
     return pid is not None and any(
-        one.qemu_pid not in (None, pid) and view.at_ms - one.received_at_ms <= limit * 1000 for one in view.of_this_pod
+        one.qemu_pid not in (None, pid) and view.at_ms - one.received_at_ms <= limit * 1000 for one in earlier
     )
+
+
+def _uncounted(view: View) -> tuple[Observation, ...]:
+    """Return the observations that the agent's count says nothing of: all, or those before this agent started.
+
+    What it counted itself it also knows to be planned or not; an age or a pid can't tell.
+    """
+    if view.qemu.restarts is None:
+        return view.of_this_pod
+    boot_id = view.agent.boot_id if view.agent else None
+    return tuple(one for one in view.of_this_pod if boot_id is not None and one.boot_id not in (None, boot_id))
 
 
 def _restart(view: View) -> Iterator[Evidence]:
