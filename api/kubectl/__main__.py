@@ -6,7 +6,10 @@ import os
 import sys
 from typing import NoReturn
 
+import click
+
 from agent.commandline import LazyGroup, run
+from api.kubectl.leading import behind_the_command
 
 PROGRAM = "kubectl-loco"
 
@@ -29,7 +32,16 @@ COMMANDS = {
     "completion": "api.kubectl.completion:completion",
 }
 
-group = LazyGroup("kubectl loco", COMMANDS, help="Ask the fleet's monitor for something, with your own rights.")
+
+class Plugin(LazyGroup):
+    """The commands; their options about where to ask may stand before the command too, as kubectl's own do."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line. Raises: click.UsageError."""
+        return super().parse_args(ctx, behind_the_command(args, is_completed=ctx.resilient_parsing))
+
+
+group = Plugin("kubectl loco", COMMANDS, help="Ask the fleet's monitor for something, with your own rights.")
 
 
 def main() -> NoReturn:

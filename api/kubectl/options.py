@@ -26,6 +26,10 @@ _MAX_SECONDS = 366 * 86_400
 
 _OF_CLUSTER = ("namespace", "context", "kubeconfig")
 
+# What does without a cluster what a command does in one; docs/recovery.md tells both.
+_BESIDE_AN_API = {"recover": "use the button of the instance's page, or POST /api/quality/recover/{id}"}
+_SWITCHES = "set the switches in the folder LOCO_CONTROL"
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -64,15 +68,22 @@ def _url(_: click.Context, __: click.Parameter, text: str | None) -> SplitResult
     return url
 
 
+def _refused_url(context: click.Context, _: click.Parameter, text: str | None) -> None:
+    if text is not None:
+        beside = _BESIDE_AN_API.get(context.info_name or "", _SWITCHES)
+        raise click.BadParameter(f"{context.info_name} writes to a cluster; beside an API {beside}; nothing was done")
+
+
 def cluster_options(command: _Command) -> _Command:
-    """Give a command --namespace, --context and --kubeconfig, as `kubectl`."""
+    """Give a command that writes --namespace, --context and --kubeconfig, as `kubectl`; --url is told why not."""
 
     @functools.wraps(command)
     def with_kubectl(**others: Any) -> Any:  # noqa: ANN401 - a command's own options
         given = {name: others.pop(name) for name in _OF_CLUSTER}
         return command(kubectl=kubectl_of(**given), **others)
 
-    return cast("_Command", _of_cluster(with_kubectl))
+    no_url = click.option("--url", hidden=True, expose_value=False, callback=_refused_url)
+    return cast("_Command", _of_cluster(no_url(with_kubectl)))
 
 
 def source_options(command: _Command) -> _Command:

@@ -267,6 +267,12 @@ def test_a_closed_pipe_is_silent(served):
         (("wait", "a"), "Missing option '--for'"),
         (("get", "-o", "xml"), "'xml' is not one of"),
         (("top", "--sort", "age"), "'age' is not one of"),
+        (("--url", "ftp://x", "get"), "'ftp://x' is no address such as"),
+        (("--url",), "--url wants a value; nothing was asked"),
+        (("--url=http://127.0.0.1:3000",), "--url=http://127.0.0.1:3000 wants a command, such as get"),
+        (("-n", "Wrong!", "get"), "'Wrong!' is no name of a namespace"),
+        (("recover", "a", "--url", "http://x"), "use the button of the instance's page, or POST /api/quality/recover"),
+        (("--url", "http://x", "pause"), "pause writes to a cluster; beside an API set the switches in the folder"),
     ],
 )
 def test_wrong_use_is_one_sentence(words, expected):
@@ -274,6 +280,14 @@ def test_wrong_use_is_one_sentence(words, expected):
 
     assert (2, "", 1) == (done.code, done.out, done.err.count("\n"))
     assert expected in done.err
+
+
+@pytest.mark.parametrize("form", [("--url", "{}"), ("--url={}",), ("-n", "loco-health", "--url", "{}")])
+def test_where_to_ask_may_stand_before_the_command(served, form):
+    freshen(served[0])
+    done = typed(*(word.format(served[1]) for word in form), "get", "instance-1", "-o", "name")
+
+    assert (0, "instance/instance-1\n") == (done.code, done.out)
 
 
 def test_nobody_at_the_address_is_one_sentence():
