@@ -1,4 +1,4 @@
-"""A PNG on a terminal: as it is where the terminal can show pictures, else as half blocks in two colours each. Pure.
+"""A PNG on a terminal: as it is where the terminal can show pictures, else in blocks of text. Pure.
 
 Sources: PNG specification (W3C, third edition), sections 7, 9 and 11; kitty's terminal graphics protocol; iTerm2's
 inline images protocol.
@@ -12,6 +12,9 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+# Of the darkest to the brightest.
+_SHADES = " \u2591\u2592\u2593\u2588"
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -76,6 +79,13 @@ def as_blocks(pixels: Pixels, columns: int) -> Iterator[str]:
         yield "".join(_block(above[at : at + 3], below[at : at + 3]) for at in places) + "\x1b[0m"
 
 
+def as_shades(pixels: Pixels, columns: int) -> Iterator[str]:
+    """Yield lines without a colour, brighter where the picture is, at most `columns` wide."""
+    step = -(-pixels.width // columns)
+    for row in pixels.rows[:: 2 * step]:  # a cell is twice as high as it is wide
+        yield "".join(_shade(row[at : at + 3]) for at in range(0, 3 * pixels.width, 3 * step))
+
+
 def decode_png(data: bytes) -> Pixels:
     """Return the pixels of a PNG of 8-bit RGB without interlace, which is what the agent makes.
 
@@ -100,6 +110,12 @@ def decode_png(data: bytes) -> Pixels:
 
 def _block(above: bytes, below: bytes) -> str:
     return f"\x1b[38;2;{above[0]};{above[1]};{above[2]};48;2;{below[0]};{below[1]};{below[2]}m\u2580"
+
+
+def _shade(pixel: bytes) -> str:
+    """Return a character as bright as a pixel is. Source: ITU-R BT.601, luma."""
+    red, green, blue = pixel
+    return _SHADES[(299 * red + 587 * green + 114 * blue) * len(_SHADES) // 256_000]
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -71,13 +71,13 @@ def talk(sentence: str) -> None:
 def coloured(text: str) -> str:
     """Return a verdict in its colour, where stdout is a terminal that wants colours."""
     colour = _COLOURS.get(text.strip())
-    return click.style(text, fg=colour) if colour and _wants_colour() else text
+    return click.style(text, fg=colour) if colour and wants_colour() else text
 
 
 def _padded(cell: str, width: int) -> str:
     return coloured(cell) + " " * (width - len(cell))
 
 
-def _wants_colour() -> bool:
-    """Tell whether to colour. Source: no-color.org."""
+def wants_colour() -> bool:
+    """Tell whether stdout is a terminal that wants colours. Source: no-color.org."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -14,7 +14,7 @@ from api.kubectl import picture
 from api.kubectl.errors import ApiFailed, AskFailed, NoSuchThing, WrongUse
 from api.kubectl.names import find, name_argument
 from api.kubectl.options import source_options
-from api.kubectl.printing import talk
+from api.kubectl.printing import talk, wants_colour
 from api.kubectl.source import Source
 
 
@@ -25,7 +25,8 @@ from api.kubectl.source import Source
 def screen(*, name: str, file: str | None, source: Source) -> None:
     """Show the latest picture of instance NAME on the terminal, or save it as PNG, at most 256 pixels wide.
 
-    kitty, ghostty, iTerm2 and WezTerm show the picture itself, every other terminal half blocks in 24-bit colours.
+    kitty, ghostty, iTerm2 and WezTerm show the picture itself, every other terminal half blocks in 24-bit colours,
+    or with NO_COLOR in shades.
 
     Example: kubectl loco screen instance-3 -o screen.png
     """
@@ -77,7 +78,8 @@ def _show(png: bytes) -> None:
         click.echo(picture.as_iterm(png), nl=False)
     else:
         try:
-            lines = list(picture.as_blocks(picture.decode_png(png), shutil.get_terminal_size().columns))
+            draw = picture.as_blocks if wants_colour() else picture.as_shades
+            lines = list(draw(picture.decode_png(png), shutil.get_terminal_size().columns))
         except picture.PictureInvalid as error:
             raise WrongUse(f"the picture can't be shown: {error}; save it with -o FILE") from error
         click.echo("\n".join(lines))

@@ -65,6 +65,13 @@ def test_any_terminal_shows_half_blocks_in_the_pictures_colours(url):
     assert (0, red + blue) == (code, seen)
 
 
+@pytest.mark.parametrize("settings", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_a_terminal_without_colours_shows_shades(url, settings):
+    code, seen = on_a_terminal("screen", "instance-0", "--url", url, **settings)
+
+    assert (0, "\u2591\u2591\u2591\u2591\n    \n") == (code, seen)
+
+
 @pytest.mark.parametrize("settings", [{"KITTY_WINDOW_ID": "1"}, {"TERM": "xterm-ghostty"}])
 def test_kitty_gets_the_picture_itself(url, settings):
     code, seen = on_a_terminal("screen", "instance-0", "--url", url, **settings)
