@@ -11,6 +11,7 @@ from jobs.notify.letter import letter_of
 from jobs.notify.sending import Destination, Report, Task
 from jobs.store import deliveries
 from jobs.store.connection import reading
+from jobs.store.fleet import public_ids
 from jobs.store.plans import read_plans
 from jobs.window import Observed
 
@@ -92,6 +93,7 @@ class Notifier:
             return
         with reading(connection):
             plans = {plan.incident: plan for plan in read_plans(connection).values()}
+            ids = public_ids(connection)
             waiting = deliveries.queues(connection)
             tasks = []
             for queue in ready:
@@ -101,7 +103,10 @@ class Notifier:
                 queue.due_at_ms = deliveries.next_due_ms(connection, name)
                 queue.waiting = waiting[name].waiting if name in waiting else 0
                 tasks.append(
-                    Task(tuple(letter_of(one, plans) for one in due), tuple(letter_of(one, plans) for one in standing))
+                    Task(
+                        tuple(letter_of(one, plans, ids) for one in due),
+                        tuple(letter_of(one, plans, ids) for one in standing),
+                    )
                 )
         for queue, task in zip(ready, tasks, strict=True):
             queue.has_moved = False

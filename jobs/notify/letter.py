@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from jobs.health.causes import FLEET, is_common, name_of
 from jobs.health.incident import Incident
-from jobs.health.model import Reason
+from jobs.health.model import Evidence, InstanceKey, Reason
 from jobs.health.recovery import Hold, Plan
-from jobs.health.wording import sentence
+from jobs.health.wording import meaning, measure
 from jobs.store.deliveries import Notice
 from jobs.store.outbox import OF_STREAM, Kind
 
@@ -37,13 +38,14 @@ _HEADLINES = {
 class Letter:
     """One notification as it is sent now. incident: as it was then. plan: what recovery has in mind now, if anything.
 
-    earlier: for the end of an incident, what was told of it before.
+    earlier: for the end of an incident, what was told of it before. ids: what people call each instance, by key.
     """
 
     notice: Notice
     incident: Incident
     plan: Plan | None = None
     earlier: tuple[Letter, ...] = ()
+    ids: Mapping[InstanceKey, str] = field(default_factory=dict)
 
     @property
     def transition(self) -> Transition:
@@ -90,8 +92,17 @@ class Letter:
         incident = self.incident
         if self.transition is Transition.CLOSED:
             return (f"It was {incident.verdict} at worst: {', '.join(incident.codes)}.",)
-        told = tuple(f"{sentence(reason)}." for reason in self.reasons)
-        return (*told, f"Ill: {_names(incident)}.") if incident.members else told
+        if incident.key == FLEET:  # the headline says already what it means
+            told = tuple(f"{facts[:1].upper()}{facts[1:]}." for one in self.reasons if (facts := _facts(one)))
+        else:
+            told = tuple(f"{in_words(reason)}." for reason in self.reasons)
+        return (*told, f"Ill: {self._names()}.") if incident.members else told
+
+    def _names(self) -> str:
+        """Return who is ill; the key of one that has left the inventory stands for its name."""
+        members = self.incident.members
+        names = ", ".join(self.ids.get(key, key) for key in members[:_NAMES])
+        return f"{names} and {len(members) - _NAMES} more" if len(members) > _NAMES else names
 
     def _outlook(self) -> str:
         """Return what recovery does about it next, or why nothing; empty once there is nothing to mend."""
@@ -103,13 +114,19 @@ class Letter:
         return f"Recovery: {outlook(self.plan)}."
 
 
-def letter_of(notice: Notice, plans: dict[str | None, Plan]) -> Letter:
-    """Return a notice as a letter. plans: by incident."""
+def letter_of(notice: Notice, plans: Mapping[str | None, Plan], ids: Mapping[InstanceKey, str]) -> Letter:
+    """Return a notice as a letter. plans: by incident. ids: what people call each instance."""
     incident = notice.message.incident
     if incident is None:
         raise ValueError(f"notice {notice.name} is of no incident")
-    earlier = tuple(letter_of(one, plans) for one in notice.earlier)
-    return Letter(notice, incident, plans.get(incident.id), earlier)
+    earlier = tuple(letter_of(one, plans, ids) for one in notice.earlier)
+    return Letter(notice, incident, plans.get(incident.id), earlier, ids)
+
+
+def in_words(reason: Reason) -> str:
+    """Return what a reason means and the facts that show it, as one reads it aloud; what nobody knows is left out."""
+    means, facts = meaning(reason.code).removesuffix("."), _facts(reason)
+    return f"{means}: {facts}" if facts else means
 
 
 def outlook(plan: Plan | None) -> str:
@@ -133,6 +150,18 @@ def _ending(incident: Incident, *, has_left: bool) -> str:
     return f"is over {lasted}" if is_common(incident.key) else f"is healthy again {lasted}"
 
 
-def _names(incident: Incident) -> str:
-    more = len(incident.members) - _NAMES
-    return ", ".join(incident.members[:_NAMES]) + (f" and {more} more" if more > 0 else "")
+def _facts(reason: Reason) -> str:
+    known = (one for one in reason.evidence if one.value is not None or one.limit is not None)
+    return ", ".join(_fact(one) for one in known)
+
+
+def _fact(one: Evidence) -> str:
+    """Return `screen still 46 s (limit 20 s)`, `screen verdict still (should be moving)`."""
+    # A name of one word and its dots is a report's field; any other, such as a client's id, stays as it is.
+    name = one.fact if " " in one.fact or "/" in one.fact else one.fact.replace(".", " ").replace("_", " ")
+    told = f"{name} {measure(one.value, one.unit)}"
+    if one.limit is None:
+        return told
+    if isinstance(one.limit, str):  # of a fact that nobody knows, it says why
+        return f"{told} ({one.limit})" if one.value is None else f"{told} (should be {one.limit})"
+    return f"{told} (limit {measure(one.limit, one.unit)})"

@@ -12,9 +12,8 @@ import msgspec
 from agent.report import rfc3339
 from jobs.health.model import Evidence, Instance, Reason
 from jobs.health.recovery import Plan
-from jobs.health.wording import sentence
 from jobs.notify.address import Links
-from jobs.notify.letter import Letter, Transition, outlook
+from jobs.notify.letter import Letter, Transition, in_words, outlook
 
 VERSION: Final = 1
 """It moves when a field is taken away or means something else; a receiver passes over fields that it doesn't know."""
@@ -180,7 +179,7 @@ def _why(reason: Reason, links: Links) -> Why:
         code=reason.code,
         failure_class=reason.failure_class.value,
         severity=reason.severity.value,
-        text=sentence(reason),
+        text=in_words(reason),
         evidence=tuple(_fact(one) for one in reason.evidence),
         runbook_url=links.runbook(reason.code),
     )

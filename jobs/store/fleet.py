@@ -48,6 +48,12 @@ def discovered(connection: sqlite3.Connection) -> dict[InstanceKey, int]:
     return {InstanceKey(key): at_ms for key, at_ms in rows}
 
 
+def public_ids(connection: sqlite3.Connection) -> dict[InstanceKey, str]:
+    """Return what people call each instance of the inventory."""
+    rows = connection.execute("SELECT key, public_id FROM instances")
+    return {InstanceKey(key): public_id for key, public_id in rows}
+
+
 def pictures(connection: sqlite3.Connection) -> dict[InstanceKey, Picture]:
     """Return which screen picture is kept of each instance that has one."""
     rows = connection.execute("SELECT key, hash, taken_at_ms FROM screens")
