@@ -1,8 +1,9 @@
-"""`kubectl loco explain [REASON]`: what a reason, a hold or a problem means; it asks nobody."""
+"""`kubectl loco explain [CODE]`: what a reason, a hold, a problem or an error means; it asks nobody."""
 
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 
 import click
@@ -13,6 +14,7 @@ from api.kubectl.fields import fields, section
 from api.kubectl.limits import limits_of
 from api.kubectl.printing import NONE, show, table
 from api.kubectl.problems import PROBLEMS
+from jobs import errors
 from jobs.health.holds import HOLDS
 from jobs.health.ladder import FROZEN
 from jobs.health.model import FailureClass, Severity, Verdict
@@ -22,15 +24,24 @@ from jobs.health.rule import Rule
 from jobs.health.rules import BY_CODE, RULES, VERDICT_OF
 from jobs.health.staleness import OBSERVATION_STALE, STALE_ADVICE, STALE_AFTER_MS, STALE_MEANS
 
+# Each that has a name of its own: JobError alone is their root.
+ERRORS = [
+    one
+    for one in vars(errors).values()
+    if isinstance(one, type) and issubclass(one, errors.JobError) and one is not errors.JobError
+]
+
 
 def _complete(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
     return [CompletionItem(code, help=means) for code, _, means in _all() if code.startswith(begun)]
 
 
-@click.command(short_help="Explain a reason, a hold or a problem.")
-@click.argument("code", required=False, metavar="[REASON]", shell_complete=_complete)
+@click.command(short_help="Explain a reason, a hold, a problem or an error.")
+@click.argument("code", required=False, metavar="[CODE]", shell_complete=_complete)
 def explain(*, code: str | None) -> None:
-    """Say what REASON means, its limits, and what is done about it; without one, list all. No cluster is needed.
+    """Say what CODE means, its limits, and what is done about it; without one, list all. No cluster is needed.
+
+    A code is a reason, a hold, a problem that the API answers, or an error that ends a job: PROBLEM in `runs`.
 
     Example: kubectl loco explain QmpTimeout
     """
@@ -47,11 +58,12 @@ def _explained(code: str) -> list[str]:
     if code in list(Hold):
         parts.append(_hold(Hold(code)))
     parts += [_problem(one, when) for one, when in PROBLEMS.items() if one == code]
+    parts += [_error(one) for one in ERRORS if one.__name__ == code]
     if not parts:
         known = sorted({each for each, _, _ in _all()})
         near = difflib.get_close_matches(code, known, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "`kubectl loco explain` lists all"
-        raise NoSuchThing(f"no reason, hold or problem is called {code!r}; {hint}")
+        raise NoSuchThing(f"no reason, hold, problem or error is called {code!r}; {hint}")
     return [line for place, part in enumerate(parts) for line in ([""] if place else []) + part]
 
 
@@ -61,6 +73,7 @@ def _all() -> Iterable[tuple[str, str, str]]:
     yield OBSERVATION_STALE, "reason", STALE_MEANS
     yield from ((hold.value, "hold", meaning.means) for hold, meaning in HOLDS.items())
     yield from ((problem, "problem", when) for problem, when in PROBLEMS.items())
+    yield from ((error.__name__, "error", _means(error)) for error in ERRORS)
 
 
 def _reason(rule: Rule) -> list[str]:
@@ -135,3 +148,21 @@ def _runbook(code: str) -> str:
 
 def _problem(problem: str, when: str) -> list[str]:
     return fields({"Problem": problem, "Answered when": when, "More": "docs/api.md"})
+
+
+def _error(error: type[errors.JobError]) -> list[str]:
+    code, next_run = error.exit_code, "; the next run tries again" if error.exit_code == os.EX_TEMPFAIL else ""
+    return fields(
+        {
+            "Error": error.__name__,
+            "Means": _means(error),
+            "Exit code": f"{code}{next_run}",
+            "Shown": "as PROBLEM of `kubectl loco runs`",
+            "More": "docs/troubleshooting.md",
+        }
+    )
+
+
+def _means(error: type[errors.JobError]) -> str:
+    """Return the first sentence of what the error says of itself."""
+    return (error.__doc__ or "").partition("\n")[0].partition("; the next run")[0].rstrip(".")

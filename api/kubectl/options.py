@@ -82,7 +82,7 @@ def cluster_options(command: _Command) -> _Command:
         given = {name: others.pop(name) for name in _OF_CLUSTER}
         return command(kubectl=kubectl_of(**given), **others)
 
-    no_url = click.option("--url", hidden=True, expose_value=False, callback=_refused_url)
+    no_url = click.option("--url", hidden=True, expose_value=False, callback=_refused_url, help="Refused, with why.")
     return cast("_Command", _of_cluster(no_url(with_kubectl)))
 
 

@@ -27,6 +27,7 @@ from jobs.health.rules import BY_CODE, RULES
 from jobs.health.staleness import OBSERVATION_STALE
 
 ROOT = Path(__file__).parents[2]
+TROUBLES = ROOT / "docs" / "troubleshooting.md"
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -145,11 +146,14 @@ def test_a_name_of_two_is_asked_back_and_one_of_nobody_is_near_others():
 
 
 def test_every_code_there_is_is_explained():
-    kinds = {kind: {code for code, each, _ in _all() if each == kind} for kind in ("reason", "hold", "problem")}
+    kinds = {
+        kind: {code for code, each, _ in _all() if each == kind} for kind in ("reason", "hold", "problem", "error")
+    }
 
     assert set(BY_CODE) | {OBSERVATION_STALE} == kinds["reason"]
     assert set(Hold) == kinds["hold"]
     assert set(ProblemReason) == kinds["problem"] == set(PROBLEMS)
+    assert set(re.findall(r"^\| `(\w+)` \| \d+ ", TROUBLES.read_text(), re.MULTILINE)) <= kinds["error"]
     assert [] == [code for code, _, means in _all() if not means or not _explained(code)]
 
 
@@ -173,6 +177,14 @@ def test_a_word_that_is_a_reason_and_a_hold_is_explained_as_both():
     assert ["Reason", "", "Hold"] == [
         line.split(":")[0] for line in told if re.match(r"Reason:|Hold: +Identity|$", line)
     ]
+
+
+def test_what_ends_a_job_is_explained_with_its_exit_code():
+    told = _explained("StoreLocked")
+
+    assert "Means:      Another connection held the file past the busy timeout" in told
+    assert "Exit code:  75; the next run tries again" in told
+    assert "Exit code:  2" in _explained("ConfigError")
 
 
 def test_an_unknown_code_is_near_others():
