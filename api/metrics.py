@@ -104,7 +104,7 @@ def _instances(standings: list[Standing]) -> Iterator[Metric]:
     )
     yield gauge(
         "loco_incident_open",
-        "1 for each reason that an open incident has had so far",
+        "1 for each fault that an open incident has had so far",
         (*INSTANCE, "reason"),
         [((*_labels(s), code), 1) for s in standings if s.incident for code in s.incident.codes],
     )

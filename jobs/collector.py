@@ -25,7 +25,7 @@ from jobs.probe.answers import MAX_DETAIL_CHARACTERS, probe_result, report_reque
 from jobs.probe.reports import Fetcher
 from jobs.probe.screens import Pictures
 from jobs.probe.vnc import VncProber, reason_not_to_dial
-from jobs.store import fleet, reader
+from jobs.store import fleet, ledger, reader
 from jobs.store.connection import reading
 from jobs.store.reader import Screen
 from jobs.store.writer import TickRow, record_connectivity, record_screen, record_tick
@@ -176,7 +176,8 @@ class Collector:
                 self._fetcher.ask([report_request(watched.instance)])
 
     def _see(self, tick: int, watched: Watched, probe: ProbeResult, seen: _Seen) -> None:
-        after, assessment, change = see_probe(watched, probe, tick=tick, policy=self._policy)
+        is_acting = watched.incident is not None and ledger.is_acting(self._connection, probe.key)
+        after, assessment, change = see_probe(watched, probe, tick=tick, policy=self._policy, is_acting=is_acting)
         seen.watched[probe.key] = after
         seen.rows.append(TickRow(probe, assessment, watched.connectivity, change))
 

@@ -34,7 +34,7 @@ _WITNESS = "collector"
 class Illness:
     """One instance that has an open incident, is bad at its latest tick, or both. since_*: its first bad tick.
 
-    codes: what was ever wrong since then. latest: at its latest tick.
+    codes: what was ever wrong since then. latest: what is, at its latest tick.
     """
 
     since_ms: int
@@ -145,7 +145,9 @@ def _new_cause(cause: Cause, ill: set[InstanceKey], fleet: Fleet, bounds: Recove
         Evidence("instances", len(together), count, witness=_WITNESS),
         Evidence("onset within", seconds, unit="s", witness=_WITNESS),
     )
-    return IncidentChange(ChangeKind.OPENED, _opened(cause, COMMON_CAUSE, ill, evidence, fleet))
+    first = fleet.ill[together[0]]
+    opened = (first.since_ms, first.since_tick)
+    return IncidentChange(ChangeKind.OPENED, _opened(cause, COMMON_CAUSE, ill, evidence, fleet, opened=opened))
 
 
 def _fleet_brake(
@@ -161,7 +163,9 @@ def _fleet_brake(
             Evidence("instances without a common cause", size, witness=_WITNESS),
         )
         if brake is None:
-            yield IncidentChange(ChangeKind.OPENED, _opened(FLEET, FLEET_BRAKE, ill, evidence, fleet))
+            # Who is ill may be so for long; the fleet is ill since they are too many.
+            opened = (fleet.at_ms, fleet.tick)
+            yield IncidentChange(ChangeKind.OPENED, _opened(FLEET, FLEET_BRAKE, ill, evidence, fleet, opened=opened))
         else:
             grown = replace(_with_members(brake, ill, fleet), last_bad_tick=fleet.tick)
             yield IncidentChange(ChangeKind.UPDATED, grown)
@@ -175,16 +179,22 @@ def _has_incident(ill: Iterable[InstanceKey], fleet: Fleet) -> bool:
 
 
 def _opened(
-    key: InstanceKey, code: str, ill: set[InstanceKey], evidence: tuple[Evidence, ...], fleet: Fleet
+    key: InstanceKey,
+    code: str,
+    ill: set[InstanceKey],
+    evidence: tuple[Evidence, ...],
+    fleet: Fleet,
+    *,
+    opened: tuple[int, int],
 ) -> Incident:
-    first = min((fleet.ill[one] for one in ill), key=lambda one: (one.since_tick, one.since_ms))
+    """Return a new brake. opened: instant and tick of its opening."""
     incident = Incident(
         id=incident_id(key, tick=fleet.tick, at_ms=fleet.at_ms),
         key=key,
-        opened_at_ms=first.since_ms,
-        opened_tick=first.since_tick,
+        opened_at_ms=opened[0],
+        opened_tick=opened[1],
         failure_class=FailureClass.NONE,
-        verdict=first.verdict,
+        verdict=Verdict.HEALTHY,
         codes=(code,),
         reasons=(Reason(code, FailureClass.NONE, Severity.UNHEALTHY, evidence),),
         last_bad_tick=fleet.tick,
@@ -193,13 +203,13 @@ def _opened(
 
 
 def _with_members(incident: Incident, ill: set[InstanceKey], fleet: Fleet) -> Incident:
-    """Return a brake with its members as they are now, and what they are ill of."""
+    """Return a brake with its members as they are now, and what they were ill of since it is on."""
     illnesses = [fleet.ill[key] for key in ill]
     classes = {one.failure_class for one in illnesses} - {FailureClass.NONE}
     return replace(
         incident,
         members=tuple(sorted(ill)),
-        codes=tuple(sorted({*incident.codes, *(code for one in illnesses for code in one.codes)})),
+        codes=tuple(sorted({*incident.codes, *FAULTS.intersection(code for one in illnesses for code in one.latest)})),
         verdict=max((incident.verdict, *(one.verdict for one in illnesses)), key=BADNESS.__getitem__),
         failure_class=FailureClass.MIXED if len(classes) > 1 else classes.pop() if classes else FailureClass.NONE,
     )

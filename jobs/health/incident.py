@@ -35,7 +35,7 @@ class Incident:
     """One interval of bad ticks of one instance.
 
     id: the same for the same key and opening, whoever computes it. opened_*: the first bad tick of those that opened
-    it. failure_class: of the latest bad tick that told one. verdict: the worst so far. codes: all so far, sorted.
+    it. failure_class: of the latest bad tick that told one. verdict: the worst so far. codes: all faults so far.
     reasons: those of the tick that opened it, with their evidence. last_bad_tick: as of the latest change.
     members: instances with open incidents of their own that this one explains; only `jobs.health.brake` makes such.
     """
@@ -66,15 +66,25 @@ class IncidentChange:
 
 
 def advance(
-    incident: Incident | None, history: History, assessment: Assessment, *, tick: int, policy: Policy
+    incident: Incident | None,
+    history: History,
+    assessment: Assessment,
+    *,
+    tick: int,
+    policy: Policy,
+    is_acting: bool = False,
 ) -> IncidentChange | None:
     """Return what this tick does to the open incident (None: none is open), or None when it does nothing.
 
     history: with this tick already remembered. A planned state (paused, migrating) is neither bad nor good: it opens
-    nothing and closes nothing.
+    nothing and closes nothing. is_acting: an attempt of ours runs, and a restart looks like a death. So what would be
+    worse waits; it is told at the first tick after the attempt, if it still holds.
     """
     if incident is not None:
-        return _updated(incident, assessment, tick) or _closed(incident, history, assessment, policy)
+        change = _updated(incident, assessment, tick)
+        if change and change.escalation and is_acting:
+            return None
+        return change or _closed(incident, history, assessment, policy)
     if assessment.verdict is Verdict.HEALTHY:
         return None
     return _opened(history, assessment, tick, policy)
@@ -98,7 +108,7 @@ def _opened(history: History, assessment: Assessment, tick: int, policy: Policy)
         opened_tick=bad[0].tick,
         failure_class=assessment.failure_class,
         verdict=max((one.verdict for one in bad), key=BADNESS.__getitem__),
-        codes=tuple(sorted({code for one in bad for code in one.codes})),
+        codes=tuple(sorted(FAULTS.intersection(code for one in bad for code in one.codes))),
         reasons=assessment.reasons,
         last_bad_tick=tick,
     )
@@ -112,7 +122,7 @@ def _updated(incident: Incident, assessment: Assessment, tick: int) -> IncidentC
         return None
     grown = replace(
         incident,
-        codes=tuple(sorted({*incident.codes, *codes})),
+        codes=tuple(sorted({*incident.codes, *FAULTS.intersection(codes)})),
         verdict=max(incident.verdict, assessment.verdict, key=BADNESS.__getitem__),
         failure_class=_later(incident.failure_class, assessment.failure_class),
     )

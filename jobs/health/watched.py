@@ -42,12 +42,15 @@ def follow(watched: Watched, instance: Instance) -> Watched:
 
 
 def see_probe(
-    watched: Watched, probe: ProbeResult, *, tick: int, policy: Policy
+    watched: Watched, probe: ProbeResult, *, tick: int, policy: Policy, is_acting: bool = False
 ) -> tuple[Watched, Assessment, IncidentChange | None]:
-    """Return what is known after one numbered tick's probe, its assessment, and what it did to an incident."""
+    """Return what is known after one numbered tick's probe, its assessment, and what it did to an incident.
+
+    is_acting: an attempt of ours runs on it now.
+    """
     assessment = classify(watched.instance, probe, watched.connectivity, watched.history, policy)
     history = remember(watched.history, probe, assessment, tick=tick)
-    change = advance(watched.incident, history, assessment, tick=tick, policy=policy)
+    change = advance(watched.incident, history, assessment, tick=tick, policy=policy, is_acting=is_acting)
     incident = watched.incident
     if change is not None:
         incident = None if change.incident.closed_at_ms is not None else change.incident

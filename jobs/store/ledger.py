@@ -301,6 +301,13 @@ def open_attempts(connection: sqlite3.Connection) -> list[Attempt]:
     return sorted(select(connection, "WHERE state <> 'ended'"), key=lambda attempt: attempt.id)
 
 
+def is_acting(connection: sqlite3.Connection, key: InstanceKey) -> bool:
+    """Tell whether an attempt on an instance runs now; one that is only planned does nothing to it yet."""
+    # The first condition is that of the index.
+    asked = "SELECT 1 FROM attempts WHERE key = ? AND state <> 'ended' AND state = 'running'"
+    return connection.execute(asked, (key,)).fetchone() is not None
+
+
 def has_ended_since(connection: sqlite3.Connection, key: InstanceKey, since_ms: int) -> bool:
     """Tell whether an attempt on an instance ended at that witnessed time or later."""
     asked = "SELECT 1 FROM attempts WHERE key = ?1 AND spent_ms >= ?2 AND ended_ms >= ?2"

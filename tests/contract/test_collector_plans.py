@@ -142,6 +142,32 @@ def test_planning_says_what_the_ledger_says(rounds):
     assert (Action.RESTART_QEMU, Hold.COOL_DOWN) == told(rounds)
 
 
+def test_what_an_act_brings_about_does_not_escalate_its_incident(rounds):
+    agent = ActingAgent(**MUTED)
+    with agents(agent.serve) as (server,):
+        rounds.discover(an_instance("a", server))
+        see(rounds)
+        (plan,) = due_plans(rounds.connection)
+        with transaction(rounds.connection):
+            order = Order(key=KEY, action=plan.action, incident=plan.incident, codes=plan.codes)
+            attempt = ledger.book(rounds.connection, order, rounds.bounds.limits, now=rounds.now())
+            ledger.claim(rounds.connection, attempt.id, "runner", now=rounds.now())
+        agent.blocks = STUCK
+        see(rounds)
+        assert ("degraded", ("AudioMuted",)) == kept(rounds, plan.incident)
+        with transaction(rounds.connection):
+            ledger.end(rounds.connection, attempt.id, Ending(AttemptOutcome.WORSE, "stuck"), now=rounds.now())
+        see(rounds, 1)
+
+    assert ("unhealthy", ("AudioMuted", "QemuStuck")) == kept(rounds, plan.incident)
+
+
+def kept(rounds, incident):
+    """Return verdict and codes of an incident in the store."""
+    one = reader.incident(rounds.connection, incident)
+    return one.verdict.value, one.codes
+
+
 def test_nothing_is_due_before_the_ledger_was_adopted(tmp_path):
     with a_collector(tmp_path / "new.db") as rounds, agents(ActingAgent(**MUTED).serve) as (server,):
         rounds.discover(an_instance("a", server))

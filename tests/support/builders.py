@@ -153,11 +153,17 @@ class Watch:
         self.at_ms = 1_800_000_000_000
 
     def see(
-        self, report: HealthReport | None = None, *, vnc: str | None = "ok", is_fresh: bool = True, **fields
+        self,
+        report: HealthReport | None = None,
+        *,
+        vnc: str | None = "ok",
+        is_fresh: bool = True,
+        is_acting: bool = False,
+        **fields,
     ) -> Assessment:
         """Make one tick. report: None is a healthy one, unless fields give another outcome. vnc: None is no probe.
 
-        is_fresh: give the report the sequence of a round of its own.
+        is_fresh: give the report the sequence of a round of its own. is_acting: an attempt of ours runs.
         """
         self.tick += 1
         self.at_ms += TICK_MS
@@ -168,7 +174,9 @@ class Watch:
         probe = a_probe(report, at_ms=self.at_ms, **fields)
         connectivity = None if vnc is None else a_handshake(vnc, at_ms=self.at_ms - 1000)
         before = replace(self.watched, connectivity=connectivity)
-        self.watched, assessment, self.change = see_probe(before, probe, tick=self.tick, policy=self.policy)
+        self.watched, assessment, self.change = see_probe(
+            before, probe, tick=self.tick, policy=self.policy, is_acting=is_acting
+        )
         return assessment
 
     @property

@@ -25,7 +25,7 @@ def key(number):
 
 
 def an_illness(*, since_seconds=15, has_incident=True, is_bad=True, codes=("TapDown",), **fields):
-    defaults = {"verdict": Verdict.UNHEALTHY, "failure_class": FailureClass.NETWORK}
+    defaults = {"verdict": Verdict.UNHEALTHY, "failure_class": FailureClass.NETWORK, "latest": codes}
     return Illness(
         since_ms=NOW_MS - since_seconds * 1000,
         since_tick=100 - since_seconds // 15,
@@ -228,6 +228,24 @@ def test_the_quiet_time_counts_from_the_last_loud_tick():
 
     assert [FLEET] == list(watch(*loud, a_fleet("abcde", {}, tick=129)))
     assert {} == watch(*loud, a_fleet("abcde", {}, tick=130))
+
+
+def test_the_brake_opens_when_too_many_are_ill_and_tells_nothing_that_is_over():
+    had = ("AudioMuted", "Booting", "TapDown")
+    now = ("Booting", "TapDown")
+    ill = {number: an_illness(since_seconds=120, codes=had, latest=now) for number in range(3)}
+    brake = watch(a_fleet("abcde", ill))[FLEET]
+
+    assert (NOW_MS, 100) == (brake.opened_at_ms, brake.opened_tick)
+    assert ("FleetBrake", "TapDown") == brake.codes
+
+
+def test_a_common_cause_opens_with_the_first_that_fell_ill_together():
+    ill = {0: an_illness(since_seconds=600), **{number: an_illness(since_seconds=30) for number in range(1, 4)}}
+    incident = watch(a_fleet("aaaa", ill))[NODE_A]
+
+    assert (NOW_MS - 30_000, 98) == (incident.opened_at_ms, incident.opened_tick)
+    assert 4 == len(incident.members)
 
 
 def test_an_incident_of_several_tells_what_they_are_ill_of():

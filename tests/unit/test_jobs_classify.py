@@ -108,7 +108,7 @@ def test_several_clients_all_of_them_bad_are_our_fault():
     watch.see(sick)
     assessment = watch.see(sick)
 
-    assert ("degraded", "mixed", ["AllClientsBad"]) == said(assessment)
+    assert ("degraded", "client", ["AllClientsBad"]) == said(assessment)
     assert ["ClientPacketLoss", "ClientJitter"] == explained(assessment)
 
 

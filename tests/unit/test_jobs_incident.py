@@ -1,6 +1,7 @@
 import msgspec
 import pytest
-from builders import Watch, a_report
+from builders import Watch, a_report, codes
+from decoy_faults import clients
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -85,6 +86,54 @@ def escalations(ticks):
 def test_an_escalation_says_what_got_worse():
     assert ["VerdictUnhealthy", "VerdictUnreachable"] == escalations("mmbbuu")
     assert ["ClassMixed"] == escalations("bbx")
+
+
+def test_what_gets_worse_while_an_act_runs_is_told_after_it_if_it_still_holds():
+    told = []
+    for act in (False, True):
+        watch = Watch()
+        for is_acting, blocks in ((False, MUTED), (False, MUTED), (act, BAD), (False, BAD)):
+            watch.see(a_report(**blocks), is_acting=is_acting)
+            told.append(watch.change and watch.change.kind.value)
+
+    assert [None, "opened", "escalated", None] == told[:4]
+    assert [None, "opened", None, "escalated"] == told[4:]
+
+
+def test_what_an_act_brought_about_and_took_away_again_leaves_the_incident_as_it_was():
+    watch = Watch()
+    for is_acting, blocks in ((False, MUTED), (False, MUTED), (True, BAD), (False, MUTED)):
+        watch.see(a_report(**blocks), is_acting=is_acting)
+
+    assert ("degraded", ("AudioMuted",)) == (watch.incident.verdict.value, watch.incident.codes)
+
+
+def test_an_incident_closes_while_an_act_runs():
+    watch = Watch()
+    for blocks in (MUTED, MUTED, *[GOOD] * 8):
+        watch.see(a_report(**blocks), is_acting=True)
+
+    assert "closed" == watch.change.kind.value
+
+
+def test_findings_beside_a_fault_are_not_what_was_wrong():
+    busy = {"qemu": {"uptime_seconds": 4.0}, **BAD}
+    watch = Watch()
+    for blocks in (busy, busy, {"qemu": {"uptime_seconds": 20.0}, **BAD}):
+        assert "Booting" in codes(watch.see(a_report(**blocks)))
+
+    assert ("TapDown",) == watch.incident.codes
+
+
+def test_a_measured_fault_after_what_browsers_say_is_told():
+    complaining = {"clients": clients({"packetLoss": 0.5}, {"packetLoss": 0.5})}
+    watch = Watch()
+    told = []
+    for blocks in (*[complaining] * 4, *[{**complaining, **MUTED}] * 2):
+        watch.see(a_report(**blocks))
+        told += [watch.change.escalation] if watch.change else []
+
+    assert ["", "ClassQemu"] == told
 
 
 def test_a_class_that_comes_back_is_not_worse_than_at_the_opening():

@@ -86,7 +86,7 @@ def _fact(client: Client, name: str, value: float | str | None, limit: float | N
 ROWS = (
     Rule(
         "AllClientsBad",
-        FailureClass.MIXED,
+        FailureClass.CLIENT,
         Severity.DEGRADED,
         _are_all_bad,
         _commonness,
