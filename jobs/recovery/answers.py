@@ -36,5 +36,5 @@ def said(done: Done | Silent) -> str:
     """Return what the agent said of the act."""
     if isinstance(done, Silent):
         return f"its answer got lost: {done.detail}"
-    held = {True: "it held", False: "it did not hold", None: "whether it held isn't known"}[done.held]
-    return f"{held}: {done.detail}"
+    effect = {True: "took effect", False: "took no effect", None: "may have taken effect"}[done.held]
+    return f"the act {effect}: {done.detail}"

@@ -38,7 +38,7 @@ def said_without_sleep(world):
 def test_an_attempt_that_helps_is_healed_and_says_so_everywhere(recovery, world):
     result = recovery.run()
 
-    detail = "well 8 s after the act; it held: the guest was reset"
+    detail = "well 8 s after the act; the act took effect: the guest was reset"
     assert (AttemptOutcome.HEALED, detail) == (result.outcome, result.detail) == ended(recovery)
     assert 0 == result.exit_code
     assert 0.0 == recovery.row.session_seconds_lost
@@ -326,7 +326,7 @@ def test_an_act_without_an_effect_ends_at_its_deadline(recovery, world):
     world.heals = False
     result = recovery.run()
 
-    detail = "ScreenFrozen holds 30 s after the act; it held: the guest was reset"
+    detail = "ScreenFrozen holds 30 s after the act; the act took effect: the guest was reset"
     assert (AttemptOutcome.NO_EFFECT, detail) == ended(recovery)
     assert 1 == result.exit_code
 
@@ -364,6 +364,6 @@ def test_evidence_that_cannot_be_kept_stops_nothing_and_is_said(recovery, world)
     world.why_not_kept = "no space left"
     recovery.run()
 
-    detail = "well 8 s after the act; it held: the guest was reset; no evidence was kept: no space left"
+    detail = "well 8 s after the act; the act took effect: the guest was reset; no evidence was kept: no space left"
     assert (AttemptOutcome.HEALED, detail) == ended(recovery)
     assert not recovery.row.has_evidence
