@@ -209,8 +209,9 @@ def _guide(demo: Demo | None) -> str:
             tries += 1
     lines += [
         f"  {PROGRAM} heal --id ID{where}\n      by hand, where recovery is off or has given up",
-        f"What was done: curl -s {url}/api/quality/recovery-status",
-        "Ask for it yourself:",
+        f"What was done: {url}/incidents, or curl -s {url}/api/quality/recovery-status",
+        f"In a terminal: .venv/bin/kubectl-loco get --url {url}\n      describe, why, top and screen take an ID first",
+        "Ask for an act yourself: by the button on an instance's page, come by the link above, or",
         f'  curl -s -X POST -H "Authorization: Bearer $(cat {_shown(TOKEN)})" {url}/api/quality/recover/{demo.ids[0]}',
         f"  echo off > {_shown(CONTROL / 'recovery')}\n      nothing is done any more; rm it, and recovery goes on",
     ]

@@ -113,6 +113,9 @@ def test_a_detached_demo_answers_heals_by_itself_and_stops(checkout):
     assert 0 == started.returncode, started.stdout
     token = (checkout.root / ".demo" / "token").read_text().strip()
     assert f"instances at http://127.0.0.1:{checkout.port}/#token={token}\n" in started.stdout
+    assert f"In a terminal: .venv/bin/kubectl-loco get --url http://127.0.0.1:{checkout.port}\n" in started.stdout
+    assert f"What was done: http://127.0.0.1:{checkout.port}/incidents, or " in started.stdout
+    assert "Ask for an act yourself: by the button on an instance's page" in started.stdout
     wait_for(checkout.is_healthy, 90)
 
     checkout.decoy("fault", "mute", "--id", "instance-0")

@@ -119,6 +119,7 @@ def test_a_common_cause_is_one_message_that_names_its_members_and_one_at_its_end
 
     assert [None, None] == [opening["instance"], end["instance"]]
     assert ["loco/loco-emulator-0", "static/instance-1"] == opening["incident"]["members"]
+    assert " Ill: instance-0, instance-1. " in opening["text"]
     assert "node worker-2 is over after 1 min 0 s" == end["headline"]
 
 
