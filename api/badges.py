@@ -14,8 +14,9 @@ from unicodedata import east_asian_width
 from api.answer import Answer
 from api.call import Call
 from api.fleet import Fleet, Source
-from api.spans import PERIODS
-from api.trends import percent
+from api.instants import rfc3339
+from api.spans import PERIOD_NAMES
+from api.trends import Trend, percent
 from jobs.health.model import Verdict
 from jobs.health.rollup import Shares
 from jobs.health.rules import BADNESS
@@ -73,8 +74,9 @@ def fleet_uptime(period: str) -> Callable[[Call], Answer]:
     def answer(call: Call) -> Answer:
         trends = call.trends() if is_told(call.fleet) else {}
         keys = [standing.instance.key for standing in call.fleet.standings.values()]
-        shares = mean(trends[key].uptimes[period] for key in keys if key in trends)
-        return _uptime(f"uptime {period}", f"Fleet, last {PERIODS[period]} hours", shares)
+        found = [trends[key] for key in keys if key in trends]
+        shares = mean(trend.uptimes[period] for trend in found)
+        return _uptime(f"uptime {period}", f"Fleet, {_span(period, found)}", shares)
 
     return answer
 
@@ -85,10 +87,20 @@ def uptime(period: str) -> Callable[[Call], Answer]:
     def answer(call: Call) -> Answer:
         standing = call.standing
         trend = call.trends().get(standing.instance.key) if is_told(call.fleet) else None
-        whose = f"{standing.instance.public_id}, last {PERIODS[period]} hours"
+        whose = f"{standing.instance.public_id}, {_span(period, [trend] if trend else [])}"
         return _uptime(f"uptime {period}", whose, trend.uptimes[period] if trend else None)
 
     return answer
+
+
+def _span(period: str, trends: Iterable[Trend]) -> str:
+    """Return the span that an uptime is of: since the first was found, where none was there for the whole period."""
+    found = [trend.found_at_ms.get(period) for trend in trends]
+    began = [at_ms for at_ms in found if at_ms is not None]
+    if not found or len(began) < len(found):
+        return f"last {PERIOD_NAMES[period]}"
+    at = rfc3339(min(began))
+    return f"since {at[:10]} {at[11:16]} UTC"
 
 
 def is_told(fleet: Fleet) -> bool:

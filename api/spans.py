@@ -18,6 +18,7 @@ BEATS = 48
 
 # Hours that each uptime reaches back, the one that isn't over included, by its name; the shortest first.
 PERIODS = {"24h": 24, "7d": 7 * 24, "30d": 30 * 24}
+PERIOD_NAMES = {"24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 
 
 class Span(NamedTuple):

@@ -14,8 +14,9 @@ from functools import partial
 from math import floor
 
 from api.fleet import Fleet
+from api.instants import rfc3339
 from api.shelf import Ask, Shelf
-from api.spans import BEATS, HALF_HOUR_MS, PERIODS, Span, begin_of, half_hour_spans, minute_spans, older_spans
+from api.spans import BEATS, DAY_MS, HALF_HOUR_MS, PERIODS, Span, begin_of, half_hour_spans, minute_spans, older_spans
 from jobs.errors import JobError
 from jobs.health.model import InstanceKey, Verdict
 from jobs.health.rollup import Rollup, Shares, shares
@@ -55,12 +56,14 @@ class Trend:
     frame_rates: per second; levels: peaks, 0-1; each of one minute of the last 60, oldest first, None unmeasured.
     beats: of the last 48 half hours, the one that isn't over included, oldest first.
     uptimes: by the names of PERIODS, of the ticks that should have been since then or since the instance was found.
+    found_at_ms: by the periods that reach back further than the instance, when it was found.
     """
 
     frame_rates: tuple[float | None, ...]
     levels: tuple[float | None, ...]
     beats: tuple[Beat, ...]
     uptimes: Mapping[str, Shares]
+    found_at_ms: Mapping[str, int]
 
     def uptime(self, period: str) -> float | None:
         """Return the share of healthy ticks, 0-1, None where nothing was observed."""
@@ -68,19 +71,10 @@ class Trend:
         return None if found.not_observed == 1 else found.healthy
 
     @property
-    def day(self) -> float | None:
-        """Return the uptime of the 24 hours that the beats show."""
-        return self.uptime("24h")
-
-    @property
-    def week(self) -> float | None:
-        """Return the uptime of 7 days."""
-        return self.uptime("7d")
-
-    @property
-    def month(self) -> float | None:
-        """Return the uptime of 30 days."""
-        return self.uptime("30d")
+    def periods(self) -> list[str]:
+        """Return the periods that say something: each that has passed, and the first that hasn't, as the rest would."""
+        passed = [period for period in PERIODS if period not in self.found_at_ms]
+        return list(PERIODS)[: len(passed) + 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +129,13 @@ class Trends:
         tables = zip([*half_spans, *day_spans], [*(half.ticks for half in halves), *days], strict=True)
         parts = _by_period(tables, now_ms)
         return {
-            key: _trend(key, minutes, halves[-BEATS:], _uptimes(key, parts, since_ms=since_ms, now_ms=now_ms))
+            key: _trend(
+                key,
+                minutes,
+                halves[-BEATS:],
+                _uptimes(key, parts, since_ms=since_ms, now_ms=now_ms),
+                {period: since_ms for period in PERIODS if begin_of(period, now_ms) < since_ms},
+            )
             for key, since_ms in discovered.items()
         }
 
@@ -155,6 +155,12 @@ def beat(span: Span, ticks: Ticks, codes: tuple[str, ...], *, since_ms: int, now
     worst = max(met, key=BADNESS.__getitem__, default=None)
     share = _shares(ticks, max(span.from_ms, since_ms), min(span.to_ms, now_ms)).healthy if met else None
     return Beat(span.from_ms, (span.to_ms - span.from_ms) // 1000, worst, codes, share)
+
+
+def since(at_ms: int, *, now_ms: int) -> str:
+    """Return `since 20:07 UTC`, or `since 2026-11-24` for what is a day ago or more."""
+    at = rfc3339(at_ms)
+    return f"since {at[11:16]} UTC" if now_ms - at_ms < DAY_MS else f"since {at[:10]}"
 
 
 def percent(share: float) -> str:
@@ -188,9 +194,11 @@ def _trend(
     minutes: Iterable[Mapping[InstanceKey, Measured]],
     halves: Iterable[_HalfHour],
     uptimes: Mapping[str, Shares],
+    found_at_ms: Mapping[str, int],
 ) -> Trend:
     frame_rates, levels = zip(*(minute.get(key, _UNMEASURED) for minute in minutes), strict=True)
-    return Trend(frame_rates, levels, tuple(half.beats.get(key, half.unseen) for half in halves), uptimes)
+    beats = tuple(half.beats.get(key, half.unseen) for half in halves)
+    return Trend(frame_rates, levels, beats, uptimes, found_at_ms)
 
 
 def _by_period(tables: Iterable[tuple[Span, _Table]], now_ms: int) -> Mapping[str, list[_Table]]:

@@ -10,7 +10,7 @@ from api import charts, measured, prose
 from api.fleet import Standing
 from api.pages.document import moment, sign
 from api.pages.filters import node_of
-from api.trends import Trend, percent
+from api.trends import Trend, percent, since
 from jobs.health.model import FailureClass, Reason, Severity
 from jobs.health.wording import fact, meaning
 
@@ -18,8 +18,8 @@ from jobs.health.wording import fact, meaning
 OPEN_REASONS = 2
 
 
-def card(standing: Standing, trend: Trend | None) -> str:
-    """Return one instance. trend: its past, None where nothing of it is known yet."""
+def card(standing: Standing, trend: Trend | None, *, now_ms: int) -> str:
+    """Return one instance. trend: its past, None where nothing of it is known yet. now_ms: as of when that is told."""
     public_id = standing.instance.public_id
     latest = standing.latest
     return _CARD.format(
@@ -38,7 +38,7 @@ def card(standing: Standing, trend: Trend | None) -> str:
         reasons=_reasons(standing),
         recovery=_recovery(standing),
         facts=_facts(standing, trend),
-        past=_past(trend),
+        past=_past(trend, now_ms),
     )
 
 
@@ -146,17 +146,22 @@ def _sessions(report: HealthReport | None) -> str:
     return _UNMEASURED if count is None else str(count)
 
 
-def _past(trend: Trend | None) -> str:
+def _past(trend: Trend | None, now_ms: int) -> str:
     """Return the last day as a bar of verdicts, and the uptimes."""
     if trend is None:
         return f'<p class="past unmeasured">{_UNREAD}</p>'
-    shares = (("24 h", trend.day), ("7 d", trend.week), ("30 d", trend.month))
-    told = "".join(
-        f"<li>{span} <b>{'not observed' if share is None else percent(share)}</b></li>" for span, share in shares
-    )
+    told = "".join(f"<li>{_share(trend, period, now_ms)}</li>" for period in trend.periods)
     bar = charts.heartbeat(trend.beats, label="Verdicts of the last 24 hours")
     return f'<div class="past">{bar}<ul class="uptimes" aria-label="Healthy ticks, share">{told}</ul></div>'
 
+
+def _share(trend: Trend, period: str, now_ms: int) -> str:
+    found_at_ms, share = trend.found_at_ms.get(period), trend.uptime(period)
+    span = _SPANS[period] if found_at_ms is None else since(found_at_ms, now_ms=now_ms)
+    return f"{span} <b>{'not observed' if share is None else percent(share)}</b>"
+
+
+_SPANS = {"24h": "24 h", "7d": "7 d", "30d": "30 d"}
 
 _UNREAD = "history not read yet"
 

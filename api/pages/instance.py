@@ -19,7 +19,8 @@ from api.pages.past import Past, charts_of
 from api.pages.plan import outlook
 from api.pages.times import when
 from api.pages.why import why
-from api.trends import Trend, percent
+from api.spans import PERIOD_NAMES
+from api.trends import Trend, moment_of, percent, since
 from jobs.health.model import FailureClass, Severity, Verdict
 from jobs.store.reader import Change
 
@@ -45,7 +46,7 @@ def render(fleet: Fleet, standing: Standing, told: Told) -> str:
         fleet,
         title=f"{instance.name} {'no live data' if fleet.problem else standing.verdict}",
         top=_top(standing, is_last_known=bool(fleet.problem)),
-        body=_body(standing, told),
+        body=_body(standing, told, now_ms=moment_of(fleet)),
         up=UP,
         scripts=("recover.js",),
         styles=("detail.css",),
@@ -64,7 +65,7 @@ def _top(standing: Standing, *, is_last_known: bool) -> str:
     )
 
 
-def _body(standing: Standing, told: Told) -> str:
+def _body(standing: Standing, told: Told, *, now_ms: int) -> str:
     public_id = standing.instance.public_id
     attempts = standing.recovery.attempts if standing.recovery else ()
     past = charts_of(told.past, standing.instance.name) if told.past else _UNREAD
@@ -74,7 +75,7 @@ def _body(standing: Standing, told: Told) -> str:
         f'<div class="halves">{_panel("next", "What is done next", outlook(standing) + _incident(standing))}'
         f"{_panel('ask', 'Ask for a recovery', asking(public_id, told.way, up=UP))}</div>"
         f"{_panel('attempts', 'Attempts of the last hour', attempts_table(attempts, up=UP))}"
-        f"{_panel('past', 'Its past', _uptime(told.trend, public_id) + past)}"
+        f"{_panel('past', 'Its past', _uptime(told.trend, public_id, now_ms) + past)}"
         f"{_panel('report', 'Its report', _report(standing))}"
         f"{_panel('changes', 'Last changes', _changes(told.changes))}"
         f"{_panel('commands', 'Commands that help', _commands(standing))}</div>"
@@ -127,18 +128,20 @@ def _incident(standing: Standing) -> str:
     return f"<p>{link} is open since {when(one.opened_at_ms)}; {all_of_it}.</p>"
 
 
-def _uptime(trend: Trend | None, public_id: str) -> str:
+def _uptime(trend: Trend | None, public_id: str, now_ms: int) -> str:
     if trend is None:
         return '<p class="why-not">How long it was healthy isn\'t known now.</p>'
-    shares = (("24 hours", trend.day), ("7 days", trend.week), ("30 days", trend.month))
-    told = [
-        f"<li>{span}: {'not observed' if share is None else f'<b>{percent(share)}</b> healthy'}</li>"
-        for span, share in shares
-    ]
+    told = "".join(f"<li>{_share(trend, period, now_ms)}</li>" for period in trend.periods)
     return (
         f'<div class="past">{charts.heartbeat(trend.beats, label=f"Last 24 hours of {public_id}")}</div>'
-        f'<ul class="shares">{"".join(told)}</ul>'
+        f'<ul class="shares">{told}</ul>'
     )
+
+
+def _share(trend: Trend, period: str, now_ms: int) -> str:
+    found_at_ms, share = trend.found_at_ms.get(period), trend.uptime(period)
+    span = PERIOD_NAMES[period] if found_at_ms is None else since(found_at_ms, now_ms=now_ms)
+    return f"{span}: {'not observed' if share is None else f'<b>{percent(share)}</b> healthy'}"
 
 
 def _report(standing: Standing) -> str:

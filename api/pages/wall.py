@@ -12,7 +12,7 @@ from api.pages.card import card
 from api.pages.document import document, sign, trouble
 from api.pages.filters import EVERYTHING, Filter
 from api.pages.overview import overview
-from api.trends import Trend
+from api.trends import Trend, moment_of
 from jobs.health.model import InstanceKey, Verdict
 
 # The sick first: that is what somebody opens the page for.
@@ -34,7 +34,7 @@ def render(fleet: Fleet, wanted: Filter = EVERYTHING, trends: Mapping[InstanceKe
         parts.append(f'\n<p class="found" role="status">{len(found)} of {len(everyone)} instances match.</p>')
     if is_first and len(found) > PORTION:
         parts.append(overview(found))
-    parts.append(_cards(wanted, shown, trends or {}))
+    parts.append(_cards(wanted, shown, trends or {}, now_ms=moment_of(fleet)))
     parts.append(_further(wanted, shown=len(shown), found=len(found)))
     return _document(fleet, title=_title(fleet), top=_top(fleet, wanted), body="".join(parts))
 
@@ -91,9 +91,9 @@ def _count(verdict: Verdict, count: int, wanted: Filter) -> str:
     return f'<li class="{verdict}" data-id="{verdict}">{told}</li>'
 
 
-def _cards(wanted: Filter, shown: Sequence[Standing], trends: Mapping[InstanceKey, Trend]) -> str:
+def _cards(wanted: Filter, shown: Sequence[Standing], trends: Mapping[InstanceKey, Trend], *, now_ms: int) -> str:
     """Return one portion of cards."""
-    cards = "".join(card(standing, trends.get(standing.instance.key)) for standing in shown)
+    cards = "".join(card(standing, trends.get(standing.instance.key), now_ms=now_ms) for standing in shown)
     few = " few" if wanted.start == 0 and len(shown) <= 3 else ""
     label = f"Instances from {wanted.start + 1}" if wanted.start else "Instances"
     return f'\n<section class="cards{few}" aria-label="{label}" data-start="{wanted.start}">{cards}</section>'

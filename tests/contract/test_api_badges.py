@@ -80,6 +80,13 @@ def test_uptimes_have_badges(api, period):
     assert [f"uptime {period}", "50 %"] == written(api, f"/badge-{period}.svg")
 
 
+def test_a_badge_of_a_period_that_has_not_passed_says_since_when(api):
+    for path, whose in (("/badge/instance-0/30d.svg", "instance-0"), ("/badge-7d.svg", "Fleet")):
+        title = ET.fromstring(api.ask(path).body).find(f"{SVG}title")  # noqa: S314 - our own drawing
+
+        assert title.text.startswith(f"{whose}, since 2026-11-26 13:43 UTC: healthy ")
+
+
 def test_a_badge_that_says_the_same_is_not_sent_again(api):
     tag = api.ask("/badge/instance-0.svg").headers["etag"]
 

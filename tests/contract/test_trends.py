@@ -127,7 +127,7 @@ def test_what_nobody_observed_is_neither_healthy_nor_sick(past):
     told = past.of()
 
     assert {(None, None)} == {(beat.verdict, beat.healthy_share) for beat in told.beats}
-    assert (None, None, None) == (told.day, told.week, told.month)
+    assert (None, None, None) == (told.uptime("24h"), told.uptime("7d"), told.uptime("30d"))
 
 
 def test_time_that_nobody_watched_lowers_an_uptime_and_is_told_apart(past):
@@ -135,8 +135,8 @@ def test_time_that_nobody_watched_lowers_an_uptime_and_is_told_apart(past):
     past.minutes(now_ms - 12 * HOUR_MS + 1, now_ms, healthy=4)
     told = past.of(now_ms=now_ms)
 
-    assert pytest.approx((0.5, 0.5), abs=1e-3) == (told.day, told.uptimes["24h"].not_observed)
-    assert pytest.approx((1 / 14, 1 / 60), abs=1e-3) == (told.week, told.month)
+    assert pytest.approx((0.5, 0.5), abs=1e-3) == (told.uptime("24h"), told.uptimes["24h"].not_observed)
+    assert pytest.approx((1 / 14, 1 / 60), abs=1e-3) == (told.uptime("7d"), told.uptime("30d"))
 
 
 def test_an_instance_is_not_blamed_for_the_time_before_it_was_found(past):
@@ -144,7 +144,7 @@ def test_an_instance_is_not_blamed_for_the_time_before_it_was_found(past):
     past.minutes(NOW_MS - 10 * MINUTE_MS, NOW_MS, an_instance(7), healthy=4)
     told = past.of(an_instance(7))
 
-    assert (1.0, 1.0, 1.0) == (told.day, told.week, told.month)
+    assert (1.0, 1.0, 1.0) == (told.uptime("24h"), told.uptime("7d"), told.uptime("30d"))
     assert [None, 1.0] == [beat.healthy_share for beat in told.beats[-2:]]
 
 
@@ -172,7 +172,7 @@ def test_an_hour_is_told_by_its_roll_up_while_its_minutes_are_being_deleted(past
     past.hours(began_ms, began_ms + HOUR_MS, healthy=240)
     expected = 240 / ((NOW_MS - begin_of("7d", NOW_MS)) // 15_000 - 1)
 
-    assert pytest.approx(expected) == past.of().week
+    assert pytest.approx(expected) == past.of().uptime("7d")
 
 
 def test_uptimes_are_those_of_every_tick_after_compact_has_run(past):
@@ -253,7 +253,7 @@ def test_another_store_under_the_same_name_is_read_from_the_start(past, tmp_path
     told = past.of(now_ms=NOW_MS + 1)
 
     assert {Verdict.UNHEALTHY} == {beat.verdict for beat in told.beats[-10:]}
-    assert 0 == told.month
+    assert 0 == told.uptime("30d")
 
 
 def test_a_store_that_cannot_be_read_leaves_what_was_told_last(past):

@@ -7,10 +7,12 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 from full_report import a_full_report
+from markup import said
 from snapshots import BOOTING, NOW_MS, QEMU_DEAD, a_fleet_now, a_run, a_snapshot, an_entry, latest_of
 
 from api.fleet import see
 from api.pages.wall import render
+from api.spans import DAY_MS, PERIODS
 from api.trends import Beat, Trend
 from jobs.health.model import Evidence, FailureClass, InstanceKey, Reason, Severity, Verdict
 from jobs.health.rollup import Shares
@@ -192,10 +194,27 @@ def test_without_a_past_a_card_says_so_and_with_one_it_shows_it():
     minutes = (1.0,) * 60
     shares = Shares(healthy=0.9999, degraded=0.0001, unhealthy=0, unreachable=0, unknown=0, not_observed=0)
     beats = (Beat(NOW_MS, 1800, Verdict.HEALTHY, (), 1.0),)
-    past = Trend(minutes, (None,) * 60, beats, dict.fromkeys(("24h", "7d", "30d"), shares))
+    past = Trend(minutes, (None,) * 60, beats, dict.fromkeys(("24h", "7d", "30d"), shares), {})
     without, with_it = render(a_fleet_now()), render(a_fleet_now(), trends={key: past})
 
     assert (3, 0) == (without.count("history not read yet"), without.count('class="spark"'))
     assert (0, 1) == (with_it.count("history not read yet"), with_it.count('class="spark"'))
     assert 1 == with_it.count("none in the last hour")  # of its sound, nothing was measured
     assert "<li>7 d <b>99.99 %</b></li>" in with_it
+
+
+@pytest.mark.parametrize(
+    ("found_at_ms", "expected"),
+    [
+        ({}, ["24 h 100 %", "7 d 100 %", "30 d 100 %"]),
+        ({"30d": NOW_MS - 9 * DAY_MS}, ["24 h 100 %", "7 d 100 %", "since 2026-11-15 100 %"]),
+        (dict.fromkeys(PERIODS, NOW_MS - 19_000), ["since 20:07 UTC 100 %"]),
+    ],
+)
+def test_no_uptime_is_told_of_a_span_that_has_not_passed(found_at_ms, expected):
+    shares = Shares(healthy=1, degraded=0, unhealthy=0, unreachable=0, unknown=0, not_observed=0)
+    past = Trend((None,) * 60, (None,) * 60, (), dict.fromkeys(PERIODS, shares), found_at_ms)
+    html = render(a_fleet_now(), trends={an_entry().key: past})
+    uptimes = html.partition('<ul class="uptimes"')[2].partition("</ul>")[0]
+
+    assert expected == [said(one) for one in re.findall(r"<li>.*?</li>", uptimes)]
