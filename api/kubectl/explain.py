@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterable
 
 import click
@@ -15,6 +16,7 @@ from api.kubectl.limits import limits_of
 from api.kubectl.printing import NONE, show, table
 from api.kubectl.problems import PROBLEMS
 from jobs import errors
+from jobs.health.bounds import RecoveryBounds
 from jobs.health.holds import HOLDS
 from jobs.health.ladder import FROZEN
 from jobs.health.model import FailureClass, Severity, Verdict
@@ -30,6 +32,11 @@ ERRORS = [
     for one in vars(errors).values()
     if isinstance(one, type) and issubclass(one, errors.JobError) and one is not errors.JobError
 ]
+
+_UNITS = {"_seconds": " s", "_ticks": " ticks of 15 s"}
+
+# What "below the limit" is about.
+_BRAKE_LIMIT = "`brake_instances` ill, or `brake_ratio` of the fleet if that is more"
 
 
 def _complete(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -139,7 +146,29 @@ def _held(code: str) -> str:
 def _hold(hold: Hold) -> list[str]:
     meaning = HOLDS[hold]
     runbook = {"Runbook": _runbook(hold)} if hold in (Hold.COMMON_CAUSE, Hold.FLEET_BRAKE) else {}
-    return fields({"Hold": hold, "Means": meaning.means, "Ends": meaning.ends, **runbook, "More": "docs/recovery.md"})
+    limit = {"Limit": _with_numbers(_BRAKE_LIMIT)} if hold is Hold.FLEET_BRAKE else {}
+    return fields(
+        {
+            "Hold": hold,
+            "Means": meaning.means,
+            "Ends": _with_numbers(meaning.ends),
+            **limit,
+            **runbook,
+            "More": "docs/recovery.md",
+        }
+    )
+
+
+def _with_numbers(text: str) -> str:
+    """Return a text with each setting's default behind its name, as `cool_down_seconds` (20 s)."""
+    return re.sub(r"`([a-z_]+)`", lambda found: f"{found[0]}{_default(found[1])}", text)
+
+
+def _default(name: str) -> str:
+    """Return ` (20 s)` for a setting of the recovery, nothing for another word."""
+    value = getattr(RecoveryBounds(), name, None)
+    unit = next((text for end, text in _UNITS.items() if name.endswith(end)), "")
+    return "" if value is None else f" ({value:g}{unit})"
 
 
 def _runbook(code: str) -> str:

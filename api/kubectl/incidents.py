@@ -15,6 +15,8 @@ from api.kubectl.names import find, name_argument
 from api.kubectl.options import duration, format_option, headers_option, source_options
 from api.kubectl.printing import NONE, show, show_json, show_yaml, table, talk
 from api.kubectl.source import Source, ask_json
+from jobs.health.causes import FLEET, is_common, name_of
+from jobs.health.model import InstanceKey
 
 _HEAD = ("ID", "INSTANCE", "STATE", "CLASS", "WORST", "CODES", "OPENED", "LASTED", "ATTEMPTS", "LAST-OUTCOME")
 
@@ -82,7 +84,7 @@ def _row(one: Mapping[str, Any], at_ms: int) -> tuple[object, ...]:
     attempts = one["attempts"]
     return (
         one["id"],
-        one["instanceId"] or one["key"],
+        one["instanceId"] or _whose(one["key"]),
         "open" if one["open"] else "closed",
         one["failureType"],
         one["worstVerdict"],
@@ -92,3 +94,10 @@ def _row(one: Mapping[str, Any], at_ms: int) -> tuple[object, ...]:
         len(attempts),
         (attempts[-1]["outcome"] or attempts[-1]["state"]) if attempts else NONE,
     )
+
+
+def _whose(key: str) -> str:
+    """Return `(fleet)`, `(node NAME)` or `(image NAME)` where an incident is nobody's own; else the instance's key."""
+    if key == FLEET:
+        return "(fleet)"
+    return f"({name_of(InstanceKey(key))})" if is_common(InstanceKey(key)) else key

@@ -10,6 +10,7 @@ from api.kubectl.ages import UNKNOWN, age, ago, span
 from api.kubectl.fields import fields
 from api.kubectl.printing import NONE, plain, table
 from api.kubectl.told import codes
+from jobs.health.wording import Scalar, measure
 
 _EVIDENCE_HEAD = ("FACT", "VALUE", "LIMIT", "WITNESS", "SINCE")
 
@@ -32,7 +33,7 @@ def recovery(told: Mapping[str, Any], now_ms: int) -> list[str]:
         {
             "Attempts": UNKNOWN if spent is None else f"{spent} of {most} in 60 minutes",
             "Next": planned.get("action"),
-            "Answers": ", ".join(planned.get("codes", ())),
+            "Answers": ", ".join(planned["codes"]) if planned.get("action") else None,
             "Hold": told["hold"],
             "Why not now": told["reason"],
             "Until": ago(planned["until"], now_ms) if planned.get("until") else None,
@@ -89,10 +90,7 @@ def _evidence(found: Iterable[Mapping[str, Any]], now_ms: int) -> list[str]:
     return table(_EVIDENCE_HEAD, rows) if rows else []
 
 
-def _valued(value: object, unit: str) -> str:
+def _valued(value: Scalar, unit: str) -> str:
     if value is None:
         return NONE
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return f"{text} {unit}" if unit and not isinstance(value, str) else text
+    return value if isinstance(value, str) else measure(value, unit)

@@ -9,7 +9,7 @@ from api.kubectl.ages import UNKNOWN, age
 from api.kubectl.printing import NONE
 
 HEAD = ("NAME", "VERDICT", "CLASS", "REASONS", "SINCE")
-WIDE_HEAD = (*HEAD, "OBSERVED", "POD", "NODE", "FPS", "SOUND", "SESSIONS", "INCIDENT", "NEXT")
+WIDE_HEAD = (*HEAD, "OBSERVED", "POD", "NODE", "FPS", "SOUND", "SESSIONS", "INCIDENT", "NEXT", "HOLD")
 
 
 def told(deep: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,6 +39,8 @@ def told(deep: Mapping[str, Any]) -> dict[str, Any]:
         "frameRate": _of(measured, "video", "estimated_frame_rate"),
         "audioLevel": _of(measured, "audio", "estimated_level"),
         "cpuPercent": _of(measured, "performance", "cpu_usage"),
+        "cpuScope": _of(measured, "performance", "scope"),
+        "qemuCpuPercent": _of(measured, "performance", "qemu_cpu"),
         "memoryPercent": _of(measured, "performance", "memory_usage"),
         "connectionLatencySeconds": _of(deep, "connectivity", "latencySeconds") if not deep["stale"] else None,
         "incident": deep["incident"],
@@ -69,7 +71,8 @@ def row(one: Mapping[str, Any], now_ms: int, *, is_wide: bool, has_namespace: bo
         number(one["audioLevel"], 2),
         number(one["sessions"], 0),
         one["incident"] or NONE,
-        next_of(one["recovery"]),
+        one["recovery"]["next"] or NONE,
+        one["recovery"]["hold"] or NONE,
     )
 
 
@@ -86,14 +89,6 @@ def codes(reasons: Iterable[Mapping[str, Any]]) -> str:
 def number(value: float | None, digits: int) -> str:
     """Return a measured value in a cell."""
     return UNKNOWN if value is None else f"{value:.{digits}f}"
-
-
-def next_of(recovery: Mapping[str, Any]) -> str:
-    """Return the next act, and the hold that it waits for."""
-    action, hold = recovery["next"], recovery["hold"]
-    if action and hold:
-        return f"{action}({hold})"
-    return action or hold or NONE
 
 
 def _measured(deep: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -86,12 +86,13 @@ def test_wide_tells_more_and_what_isnt_measured_is_unknown(loco):
     head, *rows = map(columns, loco("get", "-o", "wide", "-A").out.splitlines())
 
     ill = dict(zip(head, rows[1], strict=True))
-    assert ("loco", "loco-emulator-1", "node-1", "<unknown>", "restart-qemu(UserConnected)") == (
+    assert ("loco", "loco-emulator-1", "node-1", "<unknown>", "restart-qemu", "UserConnected") == (
         ill["NAMESPACE"],
         ill["POD"],
         ill["NODE"],
         ill["FPS"],
         ill["NEXT"],
+        ill["HOLD"],
     )
     assert ["loco", "loco", "arcade"] == [row[0] for row in rows]
 
@@ -177,6 +178,18 @@ def test_top_puts_the_highest_first_and_the_unmeasured_last(loco):
 
     assert "instance-1" == names[-1]
     assert ["instance-0", "instance-1", "instance-2"] == sorted(names)
+
+
+def test_top_says_whose_cpu_it_is(loco):
+    head, row, *_ = map(columns, loco("top", "instance-0").out.splitlines())
+    told = dict(zip(head, row, strict=True))
+    one = json.loads(loco("get", "instance-0", "-o", "json").out)
+
+    assert (f"{one['cpuPercent']:.1f}", f"{one['qemuCpuPercent']:.1f}", one["cpuScope"]) == (
+        told["CPU%"],
+        told["QEMU-CPU%"],
+        told["SCOPE"],
+    )
 
 
 def test_incidents_tell_what_was_tried(loco):

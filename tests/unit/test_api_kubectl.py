@@ -15,10 +15,13 @@ from api.kubectl.ages import age, ago, span
 from api.kubectl.errors import NoSuchThing, WrongUse
 from api.kubectl.explain import _all, _explained
 from api.kubectl.get import _has_changed
+from api.kubectl.incidents import _whose
 from api.kubectl.limits import limits_of
 from api.kubectl.names import Named, resolve
 from api.kubectl.printing import plain, table
 from api.kubectl.problems import PROBLEMS
+from api.kubectl.runs import _rows
+from api.kubectl.story import reasons, recovery
 from api.kubectl.yaml import block
 from api.problem import ProblemReason
 from jobs.health.policy import Policy
@@ -177,6 +180,56 @@ def test_a_word_that_is_a_reason_and_a_hold_is_explained_as_both():
     assert ["Reason", "", "Hold"] == [
         line.split(":")[0] for line in told if re.match(r"Reason:|Hold: +Identity|$", line)
     ]
+
+
+def test_a_hold_names_its_limits_with_their_numbers():
+    told = "\n".join(_explained("FleetBrake"))
+
+    assert "after `brake_quiet_ticks` (20 ticks of 15 s) below the limit" in told
+    assert "`brake_instances` (3) ill, or `brake_ratio` (0.2) of the fleet if that is more" in told
+    assert "after `cool_down_seconds` (20 s), or `settle_seconds` (30 s)" in "\n".join(_explained("CoolDown"))
+    assert "once `dispatch` has looked" in "\n".join(_explained("LedgerUnread"))
+
+
+def test_without_a_planned_act_none_is_said_to_answer_anything():
+    planned = {"action": None, "codes": ["HostBusy"], "until": None}
+    told = {"attempts": 0, "maxAttempts": 3, "next": planned, "hold": "NotActionable", "reason": "so it is"}
+
+    assert "Answers:      <none>" in recovery(told, 0)
+    assert "Answers:      HostBusy" in recovery({**told, "next": {**planned, "action": "reset-guest"}}, 0)
+
+
+def test_a_fact_reads_in_its_table_as_in_its_sentence():
+    evidence = [
+        {"fact": "rate", "value": 3, "unit": "1/s", "limit": 1, "witness": "report", "since": None},
+        {"fact": "still", "value": 58.0, "unit": "s", "limit": None, "witness": "report", "since": None},
+    ]
+    reason = {"code": "A", "severity": "degraded", "failureType": "qemu", "text": "B", "evidence": evidence}
+
+    _, _, _, *rows = reasons([reason], 0)
+    assert [["rate", "3/s", "1/s"], ["still", "58 s", "<none>"]] == [re.split("  +", row.strip())[:3] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("common/fleet/brake", "(fleet)"),
+        ("common/node/node-1", "(node node-1)"),
+        ("loco/loco-emulator-0", "loco/loco-emulator-0"),
+    ],
+)
+def test_an_incident_of_several_says_what_they_share(key, expected):
+    assert expected == _whose(key)
+
+
+def test_only_the_newest_run_without_an_end_may_still_run():
+    run = dict.fromkeys(("startedAt", "lastSuccessAt", "instances", "outcome", "problem"))
+    run |= {"command": "collect", "ticks": 1, "durationSeconds": 0.0002}
+    ended = {**run, "outcome": "ok", "durationSeconds": 0.012}
+    found = [run, {**run, "command": "recover", "durationSeconds": 1.52}, run, ended]
+
+    expected = [("<1ms", "running"), ("1.5s", "running"), ("<1ms", "<unknown>"), ("12ms", "ok")]
+    assert expected == [(row[5], row[6]) for row in _rows(found, 0)]
 
 
 def test_what_ends_a_job_is_explained_with_its_exit_code():
