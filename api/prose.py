@@ -20,10 +20,13 @@ def silence(fleet: Fleet) -> str:
 
 
 def outlook(standing: Standing) -> str:
-    """Return what is done about an instance next, or why nothing is; empty while no incident is open."""
+    """Return what is done about an instance next, or why nothing is; empty while none is open or an attempt runs."""
     known = standing.recovery
     if known is None or known.plan is None:
         return ""
+    attempt = newest(standing)
+    if attempt and attempt.outcome is None and known.hold and known.hold.hold is Hold.ATTEMPT_RUNNING:
+        return ""  # the attempt's own line tells it, and what comes after it is planned anew
     action, told = known.plan.action or "nothing", why_not(standing, known) or known.plan.detail or "due now"
     return f"Recovery: {told}." if action in told else f"Recovery: {action} next; {told}."
 

@@ -259,6 +259,11 @@ def _now(told: Told) -> str:
     plan = told.plan
     if told.incident.closed_at_ms is not None or plan is None:
         return ""
+    running = next((one for one in told.attempts if one.outcome is None), None)
+    if running is not None:
+        link = f'<a href="{UP}attempts/{running.id}">Attempt {running.id}</a>'
+        body = f"<p>{link}, {running.action}, is {running.state}. What comes after it is planned once it has ended.</p>"
+        return f'<li class="step next" data-id="next"><h3>Now: {running.action}</h3>{body}</li>'
     title = f"Next: {plan.action}" if plan.action else "Next: nothing"
     body = _hold(plan) if plan.hold else f"<p>{escape(plan.detail)}.</p>"
     until = f"<p>No earlier than {when(plan.until_ms)}.</p>" if plan.until_ms is not None and plan.hold else ""

@@ -145,6 +145,14 @@ def test_an_open_incident_tells_what_is_next():
     )
 
 
+def test_while_an_attempt_runs_no_second_act_is_told_as_next():
+    running = an_attempt(ENTRY, state=AttemptState.RUNNING, outcome=None, ended_at_ms=None)
+    told = said(the_story(an_incident(ENTRY), attempts=[running], plan=a_plan(ENTRY)))
+
+    assert "Now: reset-audio Attempt 12 , reset-audio, is running." in told
+    assert "Next: " not in told
+
+
 def test_members_of_a_common_cause_lead_to_their_pages():
     incident = replace(an_incident(ENTRY), members=(ENTRY.key, InstanceKey("loco/gone")))
     html = the_story(incident)

@@ -170,6 +170,14 @@ def test_the_page_has_a_line_of_what_is_next(plan, expected):
     assert expected == prose.outlook(sick(a_recovery(plan, an_attempt(ENTRY))))
 
 
+def test_while_an_attempt_runs_the_page_tells_only_that():
+    running = an_attempt(ENTRY, state=AttemptState.RUNNING, outcome=None, ended_at_ms=None)
+    held = Held(Hold.ATTEMPT_RUNNING, "attempt 12 is running")
+
+    assert "" == prose.outlook(sick(a_recovery(a_plan(ENTRY), running, held=held)))
+    assert "AttemptRunning" in prose.outlook(sick(a_recovery(a_plan(ENTRY), an_attempt(ENTRY), held=held)))
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
