@@ -81,6 +81,9 @@ class Asking {
       if (this.section.dataset.kind === "local") dropToken();
       this.form.querySelector(".token").hidden = false;
       this.field.value = "";
+      // What follows the first clause is for programs.
+      const [why] = told.detail.split(";");
+      return new Error(`Refused (401): ${why}. The line below its field says where to get one. Nothing was started.`);
     }
     return new Error(`Refused (${status}): ${told.detail}.`);
   }
@@ -110,8 +113,9 @@ class Asking {
       const told = await this.post({ ...wish, dryRun: true });
       if (this.foreseen !== wish) return; // somebody wished for something else meanwhile
       this.tell(told.message);
+      if (!told.plan.due) return;
       this.act.textContent = `Do it now: ${told.plan.action}`;
-      this.act.hidden = !told.plan.due;
+      this.act.hidden = false;
     });
   }
 

@@ -147,9 +147,28 @@ def test_without_a_token_or_with_a_wrong_one_a_sentence_says_so(tmp_path, open_p
         expect(answer).to_contain_text("Nothing was asked")
         field.fill("no-such-canary")
         page.keyboard.press("Enter")
-        expect(answer).to_contain_text("Refused (401): the token isn't that of this start")
+        expect(answer).to_have_text(
+            "Refused (401): the token isn't that of this start."
+            " The line below its field says where to get one. Nothing was started."
+        )
         expect(field).to_have_value("")
         page.close()  # before its source is ended
+
+
+def test_where_nothing_is_due_no_button_names_an_act(tmp_path, open_page):
+    with a_fleet(tmp_path / "loco.db", [an_instance()], at_ms=int(time.time() * 1000) - 5 * TICK_MS) as fleet:
+        fleet.ticks(4)
+        with transaction(fleet.connection):
+            ledger.adopt(fleet.connection, [], now=Clock().moment())
+        with an_api(tmp_path / "loco.db", LOCO_TOKEN_FILE=str(tmp_path / "token")) as api:
+            token = (tmp_path / "token").read_text().strip()
+            page = open_page(f"http://127.0.0.1:{api.port}/instances/instance-0#token={token}")
+            page.get_by_role("button", name=SHOW).click()
+
+            expect(page.locator(".answer")).to_contain_text("Nothing was started")
+            expect(page.locator(".asking .act")).to_have_text("Do it now")
+            expect(page.locator(".asking .act")).to_be_hidden()
+            page.close()  # before its source is ended
 
 
 def test_in_a_cluster_the_token_is_typed_rights_decide_and_nothing_keeps_it(tmp_path, open_page, keep_picture):
