@@ -14,6 +14,7 @@ from api.pages.document import document, moment, sign
 from api.pages.evidence import evidence
 from api.pages.instance import word
 from api.pages.names import named
+from api.pages.plan import closing, is_well_again, policy_of
 from api.pages.times import lasted, when
 from api.pages.why import reasons_table
 from api.story import Event, Step
@@ -63,7 +64,7 @@ def render(fleet: Fleet, told: Told) -> str:
         title=f"incident {one.id} {state}",
         top=f'<h1 class="headline">Incident {escape(one.id)}</h1>'
         f'<p class="verdict {verdict}">{sign(verdict)} <b>{state}</b> {since}</p>',
-        body=f'<div class="detail">{_facts(told)}{_members(told)}{_story(told)}</div>',
+        body=f'<div class="detail">{_facts(told)}{_members(told)}{_story(told, fleet)}</div>',
         up=UP,
         styles=("detail.css",),
     )
@@ -134,7 +135,7 @@ def _member(key: InstanceKey, told: Told) -> str:
     return f'{link}, <a href="{UP}incidents?instance={quote(name, safe="")}">its incidents</a>'
 
 
-def _story(told: Told) -> str:
+def _story(told: Told, fleet: Fleet) -> str:
     events, before_ms = [], told.incident.opened_at_ms
     for one in told.events:
         events.append(_event(one, told, since_ms=one.at_ms - before_ms))
@@ -142,7 +143,7 @@ def _story(told: Told) -> str:
     left_out = (
         '<p class="why-not">Earlier changes are left out; the newest are told.</p>' if told.has_more_changes else ""
     )
-    steps = f'<ol class="story">{"".join(events)}{_now(told)}</ol>'
+    steps = f'<ol class="story">{"".join(events)}{_now(told, fleet)}</ol>'
     return f'<section class="panel"><h2>The story</h2>{left_out}{steps}</section>'
 
 
@@ -254,7 +255,7 @@ _TELL = {
 }
 
 
-def _now(told: Told) -> str:
+def _now(told: Told, fleet: Fleet) -> str:
     """Return what is next, while the incident is open."""
     plan = told.plan
     if told.incident.closed_at_ms is not None or plan is None:
@@ -264,6 +265,10 @@ def _now(told: Told) -> str:
         link = f'<a href="{UP}attempts/{running.id}">Attempt {running.id}</a>'
         body = f"<p>{link}, {running.action}, is {running.state}. What comes after it is planned once it has ended.</p>"
         return f'<li class="step next" data-id="next"><h3>Now: {running.action}</h3>{body}</li>'
+    standing = next((one for one in fleet.standings.values() if one.instance.key == plan.key), None)
+    if standing and is_well_again(standing):
+        body = f"<p>Nothing is wrong now. {closing(standing, policy_of(fleet))}</p>"
+        return f'<li class="step next" data-id="next"><h3>Next: it closes</h3>{body}</li>'
     title = f"Next: {plan.action}" if plan.action else "Next: nothing"
     body = _hold(plan) if plan.hold else f"<p>{escape(plan.detail)}.</p>"
     until = f"<p>No earlier than {when(plan.until_ms)}.</p>" if plan.until_ms is not None and plan.hold else ""

@@ -16,12 +16,13 @@ from api.pages.attempts import attempts_table
 from api.pages.blocks import blocks, table
 from api.pages.document import document, moment, sign
 from api.pages.past import Past, charts_of
-from api.pages.plan import outlook
+from api.pages.plan import outlook, policy_of
 from api.pages.times import when
 from api.pages.why import why
 from api.spans import PERIOD_NAMES
 from api.trends import Trend, moment_of, percent, since
 from jobs.health.model import FailureClass, Severity, Verdict
+from jobs.health.policy import Policy
 from jobs.store.reader import Change
 
 UP = "../"
@@ -46,7 +47,7 @@ def render(fleet: Fleet, standing: Standing, told: Told) -> str:
         fleet,
         title=f"{instance.name} {'no live data' if fleet.problem else standing.verdict}",
         top=_top(standing, is_last_known=bool(fleet.problem)),
-        body=_body(standing, told, now_ms=moment_of(fleet)),
+        body=_body(standing, told, now_ms=moment_of(fleet), policy=policy_of(fleet)),
         up=UP,
         scripts=("recover.js",),
         styles=("detail.css",),
@@ -65,15 +66,15 @@ def _top(standing: Standing, *, is_last_known: bool) -> str:
     )
 
 
-def _body(standing: Standing, told: Told, *, now_ms: int) -> str:
+def _body(standing: Standing, told: Told, *, now_ms: int, policy: Policy) -> str:
     public_id = standing.instance.public_id
     attempts = standing.recovery.attempts if standing.recovery else ()
     past = charts_of(told.past, standing.instance.name) if told.past else _UNREAD
     return (
         f'<div class="detail {standing.verdict}{" stale" if standing.is_stale else ""}">'
-        f'<div class="beside">{_identity(standing)}{_panel("why", "Why", why(standing))}</div>'
-        f'<div class="halves">{_panel("next", "What is done next", outlook(standing) + _incident(standing))}'
-        f"{_panel('ask', 'Ask for a recovery', asking(public_id, told.way, up=UP))}</div>"
+        f'<div class="beside">{_identity(standing)}<div class="right">{_panel("why", "Why", why(standing))}'
+        f'<div class="halves">{_panel("next", "What is done next", outlook(standing, policy) + _incident(standing))}'
+        f"{_panel('ask', 'Ask for a recovery', asking(public_id, told.way, up=UP))}</div></div></div>"
         f"{_panel('attempts', 'Attempts of the last hour', attempts_table(attempts, up=UP))}"
         f"{_panel('past', 'Its past', _uptime(told.trend, public_id, now_ms) + past)}"
         f"{_panel('report', 'Its report', _report(standing))}"

@@ -4,25 +4,56 @@ from __future__ import annotations
 
 from html import escape
 
-from api.fleet import Standing
+from api.fleet import Fleet, Standing
 from api.pages.blocks import table
 from api.pages.times import when
 from api.recovery import Recovering
+from api.trends import TICK_MS
 from api.views.recovery import UNTOLD, why_not
 from jobs.health.holds import HOLDS
-from jobs.health.recovery import Held, Plan
+from jobs.health.incident import is_bad
+from jobs.health.model import Verdict
+from jobs.health.policy import Policy
+from jobs.health.recovery import Held, Hold, Plan
 
 
-def outlook(standing: Standing) -> str:
-    """Return the next act and what it waits for, and what the last hour has cost."""
+def outlook(standing: Standing, policy: Policy) -> str:
+    """Return the next act and what it waits for, and what the last hour has cost. policy: of incidents."""
     known = standing.recovery
     if known is None:
         return f'<p class="why-not">Not told: {escape(UNTOLD)}.</p>'
     budget = ("attempts in the last 60 minutes", f"{known.spent} of at most {known.max_attempts}")
     if known.plan is None:
         why = "No plan was made for the open incident yet" if standing.incident else "No incident is open"
+        if standing.incident is None and is_bad(tuple(reason.code for reason in standing.reasons)):
+            opens = f"{policy.incident_open_ticks} of the last {policy.incident_open_window} ticks were bad"
+            why = f"This tick is bad, and an incident opens once {opens}. None is open yet"
         return f"<p>{why}, so nothing is planned.</p>{table([budget])}"
+    if standing.incident and is_well_again(standing):
+        return f"<p>Nothing is wrong now, so nothing is done next. {closing(standing, policy)}</p>{table([budget])}"
     return table([*_next(standing, known, known.plan), budget])
+
+
+def policy_of(fleet: Fleet) -> Policy:
+    """Return the policy that the jobs beside this API were told, the default where it isn't known."""
+    recovery = fleet.snapshot.recovery if fleet.snapshot else None
+    return recovery.bounds.policy if recovery else Policy()
+
+
+def is_well_again(standing: Standing) -> bool:
+    """Tell whether nothing is wrong at this tick, and nothing but the end of its incident is waited for."""
+    hold = standing.recovery.hold if standing.recovery else None
+    return standing.verdict is Verdict.HEALTHY and hold is not None and hold.hold is Hold.NOT_ACTIONABLE
+
+
+def closing(standing: Standing, policy: Policy) -> str:
+    """Return what an open incident waits for to close, as HTML."""
+    since = f" It is healthy since {when(standing.latest.since_ms)}." if standing.latest else ""
+    return (
+        f"The incident closes once {policy.incident_hold_down_ticks} ticks passed without a fault and"
+        f" {policy.incident_close_ticks} of the last {policy.incident_close_window} were healthy;"
+        f" a tick is {TICK_MS // 1000} s.{since}"
+    )
 
 
 def held_rows(held: Held | None) -> list[tuple[str, str]]:
@@ -46,8 +77,9 @@ def _next(standing: Standing, known: Recovering, plan: Plan) -> list[tuple[str, 
     rows += held_rows(hold)
     if plan.until_ms is not None and hold is not None and hold.hold is plan.hold:
         rows.append(("no earlier than", when(plan.until_ms)))
-    if plan.codes:
+    if plan.action and plan.codes:
         rows.append(("for", " ".join(f"<code>{escape(code)}</code>" for code in plan.codes)))
-    rows.append(("cuts people off", "yes" if plan.is_cutting else "no"))
+    if plan.action:
+        rows.append(("cuts people off", "yes" if plan.is_cutting else "no"))
     rows.append(("decided", when(plan.decided_at_ms)))
     return rows

@@ -48,8 +48,9 @@ def _fact(one: Evidence) -> str:
     limit = "" if one.limit is None else escape(measure(one.limit, one.unit))
     since = "" if one.since_ms is None else when(one.since_ms)
     return (
-        f"<tr><td>{escape(one.fact)}</td><td>{escape(measure(one.value, one.unit))}</td><td>{limit}</td>"
-        f"<td>{since}</td><td>{escape(one.witness)}</td></tr>"
+        f"<tr><td>{escape(one.fact)}</td><td>{escape(measure(one.value, one.unit))}</td>"
+        f'<td data-label="limit">{limit}</td><td data-label="since">{since}</td>'
+        f'<td data-label="witness">{escape(one.witness)}</td></tr>'
     )
 
 

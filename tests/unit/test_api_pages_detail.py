@@ -7,6 +7,7 @@ import pytest
 from full_report import a_full_report
 from markup import Tags, said
 from snapshots import (
+    BOOTING,
     NOW_MS,
     QEMU_DEAD,
     a_fleet_now,
@@ -176,6 +177,33 @@ def test_a_plan_that_is_due_is_told_as_due():
     assert "next restart-qemu when it is due now for QemuDead cuts people off yes" in said(
         the_page(sick(a_recovery(a_plan(ENTRY))))
     )
+
+
+def test_with_nothing_next_no_reason_is_answered_and_nobody_is_cut_off():
+    plan = a_plan(ENTRY, action=None, hold=Hold.NEEDS_HUMAN, detail="every rung was tried", codes=("HostBusy",))
+    told = said(the_page(sick(a_recovery(plan)))).partition("What is done next")[2].partition("Ask for")[0]
+
+    assert "next nothing why not yet NeedsHuman" in told
+    assert (False, False) == ("HostBusy" in told, "cuts people off" in told)
+
+
+def test_one_bad_tick_without_an_incident_says_what_opens_one():
+    told = said(the_page(a_snapshot((ENTRY, latest_of(ENTRY, QEMU_DEAD)))))
+
+    assert "This tick is bad, and an incident opens once 2 of the last 3 ticks were bad. None is open yet" in told
+    assert "This tick is bad" not in said(the_page(a_snapshot((ENTRY, latest_of(ENTRY, BOOTING)))))
+
+
+def test_an_open_incident_of_a_healed_instance_says_when_it_closes():
+    plan = a_plan(ENTRY, action=None, hold=Hold.NOT_ACTIONABLE, detail="nothing is wrong at this tick")
+    healed = a_snapshot((ENTRY, latest_of(ENTRY)), incident=an_incident(ENTRY), recovery=a_recovery(plan))
+    events = story(an_incident(ENTRY), changes=(), attempts=(), plans=())
+    its_story = incident_page.Told(an_incident(ENTRY), events, [], plan, {}, {})
+
+    for page in (the_page(healed), incident_page.render(a_fleet_now(healed), its_story)):
+        assert "The incident closes once 8 ticks passed without a fault and 4 of the last 5 were healthy" in said(page)
+        assert "NotActionable" not in said(page)
+    assert "The incident closes" not in said(the_page(sick(a_recovery(plan))))
 
 
 def test_nothing_from_a_report_or_a_file_becomes_markup():
