@@ -46,7 +46,7 @@ def heal_and_check(recovery, faults: dict[str, tuple[str, ...]], acts: dict[str,
     """Let faults heal by themselves; return the seconds, after seeing that only these acts were done."""
     recovery.deployment.wait_healthy(HEAL_SECONDS)
     last = recovery.last_id()
-    seconds = recovery.heals(faults)
+    seconds = recovery.heals(faults, HEAL_SECONDS * max(1, *(len(done) for done in acts.values())))
     done = {pod: recovery.attempts(instance_of(pod), after=last) for pod in faults}
     print(
         f"\nfault to healthy: {seconds}; acts: { {pod: [one['action'] for one in rows] for pod, rows in done.items()} }"

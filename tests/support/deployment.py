@@ -35,14 +35,21 @@ class Deployment:
         return self.get("/api/quality/deep-health") or {}
 
     def wait_healthy(self, seconds: float) -> dict:
-        """Wait until every instance reads healthy, and return the answer."""
+        """Wait until every instance reads healthy, also the pods of now and not those before, and return the answer."""
 
         def healthy() -> dict | None:
             fleet = self.deep_health()
-            good = [one for one in fleet.values() if one["overallStatus"] == "healthy"]
-            return fleet if len(good) == len(self.pods) == len(fleet) else None
+            good = {one["kubernetes"].get("uid") for one in fleet.values() if one["overallStatus"] == "healthy"}
+            is_told = len(good) == len(self.pods) == len(fleet)
+            return fleet if is_told and good <= self._ready() else None
 
         return self.kube.wait_until(healthy, seconds, "every instance to read healthy", told=self.told)
+
+    def _ready(self) -> set[str]:
+        """Return the uids of the pods whose containers all run."""
+        pods = self.kube.get("pods", namespace=INSTANCES)["items"]
+        states = {pod["metadata"]["uid"]: pod["status"].get("containerStatuses", []) for pod in pods}
+        return {uid for uid, containers in states.items() if containers and all(one["ready"] for one in containers)}
 
     def told(self) -> str:
         """Return one line an instance: verdict, class and reasons."""
