@@ -46,6 +46,12 @@ def loco(kubectl):
     return run
 
 
+@pytest.fixture(autouse=True)
+def _healthy(deployment):
+    """Begin with a fleet that is well, whatever the test before has done to it."""
+    deployment.wait_healthy(150)
+
+
 @pytest.fixture
 def switches(deployment):
     """Leave the fleet as the other tests want it: watching only."""
