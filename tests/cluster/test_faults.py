@@ -51,6 +51,7 @@ def cause_and_watch(deployment, faults: dict[str, str]) -> dict[str, float]:
 def drill(deployment, faults: dict[str, str]) -> None:
     """Cause, see in time, heal, and see healthy again."""
     deployment.wait_healthy(HEAL_SECONDS)
+    deployment.wait_grown()
     try:
         seconds = cause_and_watch(deployment, faults)
     finally:

@@ -2,9 +2,12 @@
 
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from kube import Kube
+
+from jobs.health.policy import Policy
 
 OURS, INSTANCES = "loco-health", "loco"
 API = f"/api/v1/namespaces/{OURS}/services/http:loco-api:3000/proxy"
@@ -44,6 +47,16 @@ class Deployment:
             return fleet if is_told and good <= self._ready() else None
 
         return self.kube.wait_until(healthy, seconds, "every instance to read healthy", told=self.told)
+
+    def wait_grown(self) -> None:
+        """Wait until no pod is so young that what ails it reads as its start."""
+        limit = timedelta(seconds=Policy().pod_start_seconds)
+
+        def are_grown() -> bool:
+            began = [one["kubernetes"]["since"] for one in self.deep_health().values()]
+            return all(at and datetime.now(UTC) - datetime.fromisoformat(at) > limit for at in began)
+
+        self.kube.wait_until(are_grown, limit.total_seconds() + 30, "every pod to be past its start")
 
     def _ready(self) -> set[str]:
         """Return the uids of the pods whose containers all run."""
