@@ -48,8 +48,9 @@ def loco(kubectl):
 
 @pytest.fixture(autouse=True)
 def _healthy(deployment):
-    """Begin with a fleet that is well, whatever the test before has done to it."""
+    """Begin with a fleet that is well and measured, whatever the test before has done to it."""
     deployment.wait_healthy(150)
+    deployment.wait_grown()
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ class Deployment:
 
         def are_grown() -> bool:
             began = [one["kubernetes"]["since"] for one in self.deep_health().values()]
-            return all(at and datetime.now(UTC) - datetime.fromisoformat(at) > limit for at in began)
+            return bool(began) and all(at and datetime.now(UTC) - datetime.fromisoformat(at) > limit for at in began)
 
         self.kube.wait_until(are_grown, limit.total_seconds() + 30, "every pod to be past its start")
 
