@@ -58,6 +58,17 @@ class Call:
             raise not_found(ProblemReason.UNKNOWN_INSTANCE, f"no instance is called {echo(self.id)}")
         return standing
 
+    def key_of(self, public_id: str) -> InstanceKey:
+        """Return the key of the instance that a query names. Raises: Problem (404, or 503)."""
+        instance = self.snapshot.instances.get(public_id)
+        if instance is None:
+            raise not_found(ProblemReason.UNKNOWN_INSTANCE, f"no instance is called {echo(public_id)}")
+        return instance.key
+
+    def public_ids(self) -> Mapping[InstanceKey, str]:
+        """Return what people call each instance of the inventory. Raises: Problem (503)."""
+        return {instance.key: public_id for public_id, instance in self.snapshot.instances.items()}
+
     def trends(self) -> Mapping[InstanceKey, Trend]:
         """Return each instance's past; without those whose past can't be read now."""
         return self.past.of(self.follower.query, self.fleet)

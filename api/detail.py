@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from html import escape
 
 from api import paging, query
@@ -20,7 +20,6 @@ from api.trends import moment_of
 from api.views.evidence import Bundle, Screen, bundle, kept
 from jobs.health.causes import is_common
 from jobs.health.incident import Incident
-from jobs.health.model import InstanceKey
 from jobs.health.recovery import Attempt, Plan
 from jobs.health.rollup import Rollup
 from jobs.store import ledger, plans, reader
@@ -40,7 +39,6 @@ CHANGES_OF_INCIDENT = 200
 
 # chosen: a bundle has 2 MiB at most, and 256 MiB are all that the pod has; older attempts have pages of their own.
 BUNDLES_IN_PLACE = 6
-
 
 _LIST = "incidents of a page"
 
@@ -100,7 +98,7 @@ def incidents(call: Call) -> str:
     }
     state = query.word(values, "state", allowed=("all", "open", "closed"))
     before = paging.last_seen(values, of=_LIST)
-    key = _key_of(call, values["instance"]) if "instance" in values else None
+    key = call.key_of(values["instance"]) if "instance" in values else None
 
     def question(connection: sqlite3.Connection) -> tuple[list[Incident], list[Incident]] | None:
         if before is not None and reader.incident(connection, before) is None:
@@ -123,7 +121,7 @@ def incidents(call: Call) -> str:
         opened[:OPEN] if before is None else None,
         page,
         older,
-        _names(call),
+        call.public_ids(),
         has_more_open=len(opened) > OPEN,
     )
     return incidents_page.render(call.fleet, listed)
@@ -158,7 +156,7 @@ def incident(call: Call) -> str:
             has_more_changes=len(changes) > CHANGES_OF_INCIDENT,
             attempts=attempts,
             plan=None if recovery is None or is_common(one.key) else recovery.of(one.key).plan,
-            names=_names(call),
+            names=call.public_ids(),
             kept=_bundles(call, attempts),
         ),
     )
@@ -167,7 +165,7 @@ def incident(call: Call) -> str:
 def attempt(call: Call) -> str:
     """Return the page of one attempt. Raises: Problem."""
     one = _attempt(call)
-    return incident_page.render_attempt(call.fleet, one, kept(one, call.follower.path), _names(call))
+    return incident_page.render_attempt(call.fleet, one, kept(one, call.follower.path), call.public_ids())
 
 
 def evidence(call: Call) -> Answer:
@@ -211,17 +209,6 @@ def _bundles(call: Call, attempts: list[Attempt]) -> dict[int, Bundle | str]:
     """Return the newest attempts' evidence, or why there is none."""
     newest = [one for one in attempts if one.has_evidence][-BUNDLES_IN_PLACE:]
     return {one.id: kept(one, call.follower.path) for one in newest}
-
-
-def _key_of(call: Call, public_id: str) -> InstanceKey:
-    found = call.snapshot.instances.get(public_id)
-    if found is None:
-        raise not_found(ProblemReason.UNKNOWN_INSTANCE, f"no instance is called {echo(public_id)}")
-    return found.key
-
-
-def _names(call: Call) -> Mapping[InstanceKey, str]:
-    return {one.key: public_id for public_id, one in call.snapshot.instances.items()}
 
 
 def _trouble(call: Call, problem: Problem, up: str) -> str:

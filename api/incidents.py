@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from api import paging, query
@@ -13,7 +12,6 @@ from api.problem import ProblemReason, echo, not_found
 from api.views import history as past
 from api.views.evidence import bundle
 from jobs.health.incident import Incident
-from jobs.health.model import InstanceKey
 from jobs.health.recovery import Attempt
 from jobs.store import ledger, reader
 
@@ -32,7 +30,7 @@ def incidents(call: Call) -> Answer:
     only_open = query.word(values, "state", allowed=("all", "open")) == "open"
     limit = query.whole_number(values, "limit", default=query.DEFAULT_ROWS, highest=query.MAX_ROWS)
     before = paging.last_seen(values, of=_LIST)
-    key = _key(call, values)
+    key = call.key_of(values["instance"]) if "instance" in values else None
 
     def question(connection: sqlite3.Connection) -> list[_Told] | None:
         if before is not None and reader.incident(connection, before) is None:
@@ -62,16 +60,6 @@ def evidence(call: Call) -> Answer:
     return json_answer([bundle(attempt, call.follower.path) for attempt in kept[:limit]])
 
 
-def _key(call: Call, values: Mapping[str, str]) -> InstanceKey | None:
-    """Return the key of the instance whose incidents are asked for, None for all. Raises: Problem (404)."""
-    if "instance" not in values:
-        return None
-    instance = call.snapshot.instances.get(values["instance"])
-    if instance is None:
-        raise not_found(ProblemReason.UNKNOWN_INSTANCE, f"no instance is called {echo(values['instance'])}")
-    return instance.key
-
-
 def _told(call: Call) -> _Told:
     """Return the incident that the path names, with its attempts. Raises: Problem (404)."""
 
@@ -86,7 +74,7 @@ def _told(call: Call) -> _Told:
 
 def _incident_shapes(call: Call, told: list[_Told]) -> list[dict[str, Any]]:
     """Return incidents with their attempts, each open one with its plan."""
-    ids = {instance.key: public_id for public_id, instance in call.snapshot.instances.items()}
+    ids = call.public_ids()
     known = call.snapshot.recovery
     return [
         past.incident(one, ids, attempts=attempts, planned=known.of(one.key).plan if known else None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
+from api.pages.names import coded
 from api.pages.times import lasted, when
 from jobs.health.recovery import Attempt, Origin
 
@@ -43,9 +44,9 @@ def outcome(one: Attempt) -> str:
 
 def _row(one: Attempt, up: str) -> str:
     took = "" if one.ended_at_ms is None else lasted(one.ended_at_ms - one.booked_at_ms)
-    codes = " ".join(f"<code>{escape(code)}</code>" for code in one.codes)
+    codes = coded(one.codes) or "nothing named"
     return (
         f'<tr data-id="attempt-{one.id}"><td><a href="{up}attempts/{one.id}">{one.id}</a></td><td>{one.action}</td>'
-        f"<td>{codes or 'nothing named'}</td><td>{when(one.booked_at_ms)}</td><td>{took}</td><td>{outcome(one)}</td>"
+        f"<td>{codes}</td><td>{when(one.booked_at_ms)}</td><td>{took}</td><td>{outcome(one)}</td>"
         f"<td>{wanted_by(one)}</td></tr>"
     )

@@ -10,6 +10,7 @@ from api import charts, measured, prose
 from api.fleet import Standing
 from api.pages.document import moment, sign
 from api.pages.filters import node_of
+from api.pages.screen import screen
 from api.trends import Trend, percent, since
 from jobs.health.model import FailureClass, Reason, Severity
 from jobs.health.wording import fact, meaning
@@ -33,7 +34,7 @@ def card(standing: Standing, trend: Trend | None, *, now_ms: int) -> str:
         sign=sign(standing.verdict),
         failure_class="" if standing.failure_class is FailureClass.NONE else f" <i>{standing.failure_class}</i>",
         since="" if latest is None or standing.is_stale else moment(latest.since_ms, "for "),
-        picture=_picture(standing),
+        picture=screen(standing, is_lazy=True),
         seen="never observed" if latest is None else moment(latest.assessment.observed_at_ms, "observed "),
         reasons=_reasons(standing),
         recovery=_recovery(standing),
@@ -50,21 +51,6 @@ def href(public_id: str) -> str:
 def _place(standing: Standing) -> str:
     """Return what it is called by programs, and where it is."""
     return escape(" · ".join(filter(None, (standing.instance.public_id, node_of(standing)))))
-
-
-def _picture(standing: Standing) -> str:
-    """Return the screen, or why there is none."""
-    picture, report = standing.picture, standing.report
-    if picture is None:
-        why = report.fields.screen.error if report and report.fields.screen and report.fields.screen.error else ""
-        return f'<p class="no-picture">no picture<small>{escape(why)}</small></p>'
-    source = (
-        f"api/instances/{quote(standing.instance.public_id, safe='')}/screen.png?hash={quote(picture.hash, safe='')}"
-    )
-    return (
-        f'<img src="{escape(source)}" alt="Screen of {escape(standing.instance.name)}" loading="lazy" decoding="async">'
-        f"<small>{moment(picture.taken_at_ms, 'picture ')}</small>"
-    )
 
 
 def _reasons(standing: Standing) -> str:

@@ -13,7 +13,7 @@ from api.pages.blocks import table
 from api.pages.document import document, moment, sign
 from api.pages.evidence import evidence
 from api.pages.instance import word
-from api.pages.names import named
+from api.pages.names import coded, incident_link, named
 from api.pages.plan import closing, is_well_again, policy_of
 from api.pages.times import lasted, when
 from api.pages.why import reasons_table
@@ -72,12 +72,9 @@ def render(fleet: Fleet, told: Told) -> str:
 
 def render_attempt(fleet: Fleet, one: Attempt, kept: Bundle | str, names: Mapping[InstanceKey, str]) -> str:
     """Return the whole document of one attempt."""
-    incident = (
-        f'<a href="{UP}incidents/{quote(one.incident, safe="")}">{escape(one.incident)}</a>' if one.incident else ""
-    )
     rows = [
         ("instance", named(one.key, names, up=UP)),
-        ("incident", incident or "none was open"),
+        ("incident", incident_link(one.incident, up=UP) if one.incident else "none was open"),
         ("wanted by", wanted_by(one)),
         ("for", ", ".join(f"<code>{escape(code)}</code>" for code in one.codes) or "nothing named"),
         ("Job or process", escape(one.job) if one.job else "not known to exist"),
@@ -103,7 +100,6 @@ def render_attempt(fleet: Fleet, one: Attempt, kept: Bundle | str, names: Mappin
 
 def _facts(told: Told) -> str:
     one = told.incident
-    codes = " ".join(f"<code>{escape(code)}</code>" for code in one.codes)
     rows = [
         ("cause" if is_common(one.key) else "instance", named(one.key, told.names, up=UP)),
         ("opened", when(one.opened_at_ms)),
@@ -111,7 +107,7 @@ def _facts(told: Told) -> str:
         ("lasted", "" if one.closed_at_ms is None else lasted(one.closed_at_ms - one.opened_at_ms)),
         ("worst verdict", word(one.verdict)),
         ("class", one.failure_class),
-        ("reasons met", codes),
+        ("reasons met", coded(one.codes)),
     ]
     attempts = f"<h3>Attempts</h3>{attempts_table(told.attempts, up=UP)}" if told.attempts else ""
     return f'<section class="panel"><h2>In short</h2>{table([row for row in rows if row[1]])}{attempts}</section>'
@@ -186,7 +182,7 @@ def _changed(one: Event, _: Told) -> tuple[str, str]:
 
 
 def _line(lead: str, codes: Iterable[str]) -> str:
-    return f"<p>{lead.capitalize()}: {' '.join(f'<code>{escape(code)}</code>' for code in codes)}</p>"
+    return f"<p>{lead.capitalize()}: {coded(codes)}</p>"
 
 
 def _planned(one: Event, _: Told) -> tuple[str, str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from api.fleet import Fleet
 from api.pages.document import document
 from api.pages.instance import word
-from api.pages.names import named
+from api.pages.names import coded, incident_link, named
 from api.pages.times import lasted, when
 from jobs.health.incident import Incident
 from jobs.health.model import InstanceKey
@@ -83,16 +83,11 @@ def _row(one: Incident, names: Mapping[InstanceKey, str]) -> str:
     if one.members:
         at += f", {len(one.members)} members"
     spent = "still open" if one.closed_at_ms is None else lasted(one.closed_at_ms - one.opened_at_ms)
-    codes = " ".join(f"<code>{escape(code)}</code>" for code in one.codes)
     return (
-        f'<tr data-id="{escape(one.id)}"><td><a href="incidents/{_segment(one.id)}">{escape(one.id)}</a></td>'
+        f'<tr data-id="{escape(one.id)}"><td>{incident_link(one.id, up="")}</td>'
         f"<td>{word(one.verdict)}</td><td>{at}</td><td>{when(one.opened_at_ms)}</td><td>{spent}</td>"
-        f"<td>{one.failure_class}</td><td>{codes}</td></tr>"
+        f"<td>{one.failure_class}</td><td>{coded(one.codes)}</td></tr>"
     )
-
-
-def _segment(text: str) -> str:
-    return escape(quote(text, safe=""))
 
 
 def _older(listed: Listed) -> str:

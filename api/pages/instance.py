@@ -15,8 +15,10 @@ from api.pages.asking import asking
 from api.pages.attempts import attempts_table
 from api.pages.blocks import blocks, table
 from api.pages.document import document, moment, sign
+from api.pages.names import coded, incident_link
 from api.pages.past import Past, charts_of
 from api.pages.plan import outlook, policy_of
+from api.pages.screen import screen
 from api.pages.times import when
 from api.pages.why import why
 from api.spans import PERIOD_NAMES
@@ -57,12 +59,12 @@ def render(fleet: Fleet, standing: Standing, told: Told) -> str:
 def _top(standing: Standing, *, is_last_known: bool) -> str:
     """Return name, verdict, class, and since when. is_last_known: the store can't be read now."""
     latest = standing.latest
-    since = "" if latest is None or standing.is_stale else moment(latest.since_ms, "for ")
+    lasting = "" if latest is None or standing.is_stale else moment(latest.since_ms, "for ")
     layer = "" if standing.failure_class is FailureClass.NONE else f" <i>class {standing.failure_class}</i>"
     shown, lead = (Verdict.UNKNOWN, "last known: ") if is_last_known else (standing.verdict, "")
     return (
         f'<h1 class="headline">{escape(standing.instance.name)}</h1>'
-        f'<p class="verdict {shown}">{sign(shown)} <span>{lead}<b>{standing.verdict}</b></span>{layer} {since}</p>'
+        f'<p class="verdict {shown}">{sign(shown)} <span>{lead}<b>{standing.verdict}</b></span>{layer} {lasting}</p>'
     )
 
 
@@ -103,21 +105,8 @@ def _identity(standing: Standing) -> str:
     if standing.latest:
         rows.append(("observed", when(standing.latest.assessment.observed_at_ms)))
     described = f"<p>{escape(instance.description)}</p>" if instance.description else ""
-    return f'<section class="panel identity">{_picture(standing)}{described}{table(rows)}</section>'
-
-
-def _picture(standing: Standing) -> str:
-    """Return the screen, or why there is none."""
-    picture, report = standing.picture, standing.report
-    if picture is None:
-        why_not = report.fields.screen.error if report and report.fields.screen and report.fields.screen.error else ""
-        return f'<div class="screen"><p class="no-picture">no picture<small>{escape(why_not)}</small></p></div>'
-    path = f"{UP}api/instances/{quote(standing.instance.public_id, safe='')}/screen.png"
-    return (
-        f'<div class="screen"><img src="{escape(path)}?hash={quote(picture.hash, safe="")}"'
-        f' alt="Screen of {escape(standing.instance.name)}">'
-        f"<small>{moment(picture.taken_at_ms, 'picture ')}</small></div>"
-    )
+    shown = f'<div class="screen">{screen(standing, up=UP)}</div>'
+    return f'<section class="panel identity">{shown}{described}{table(rows)}</section>'
 
 
 def _incident(standing: Standing) -> str:
@@ -125,7 +114,7 @@ def _incident(standing: Standing) -> str:
     all_of_it = f'<a href="{UP}incidents?instance={quote(standing.instance.public_id, safe="")}">all its incidents</a>'
     if one is None:
         return f"<p>No incident is open; {all_of_it}.</p>"
-    link = f'<a href="{UP}incidents/{quote(one.id, safe="")}">Incident {escape(one.id)}</a>'
+    link = incident_link(one.id, up=UP, lead="Incident ")
     return f"<p>{link} is open since {when(one.opened_at_ms)}; {all_of_it}.</p>"
 
 
@@ -171,11 +160,9 @@ def _changes(changes: Sequence[Change] | None) -> str:
 
 
 def _change(one: Change) -> str:
-    codes = " ".join(f"<code>{escape(reason.code)}</code>" for reason in one.reasons)
+    codes = coded(reason.code for reason in one.reasons)
     faults = any(reason.severity is not Severity.FINDING for reason in one.reasons)
-    incident = (
-        f'<a href="{UP}incidents/{quote(one.incident, safe="")}">{escape(one.incident)}</a>' if one.incident else ""
-    )
+    incident = incident_link(one.incident, up=UP) if one.incident else ""
     return (
         f'<tr data-id="{one.at_ms}-{one.tick}"><td>{when(one.at_ms)}</td>'
         f"<td>{word(one.verdict)}</td>"

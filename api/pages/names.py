@@ -1,8 +1,8 @@
-"""What an incident or attempt is about, as a link where there is a page of it. Pure."""
+"""Names as HTML: of an instance or incident, a link to its page; of reasons, their codes. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from urllib.parse import quote
 
@@ -21,3 +21,13 @@ def named(key: InstanceKey, names: Mapping[InstanceKey, str], *, up: str) -> str
     if key == FLEET:
         return "the whole fleet"
     return escape(name_of(key) if is_common(key) else key)
+
+
+def incident_link(incident: str, *, up: str, lead: str = "") -> str:
+    """Return an incident's id as a link. lead: what stands before it, inside of the link."""
+    return f'<a href="{up}incidents/{quote(incident, safe="")}">{lead}{escape(incident)}</a>'
+
+
+def coded(codes: Iterable[str]) -> str:
+    """Return reasons' codes in a row."""
+    return " ".join(f"<code>{escape(code)}</code>" for code in codes)

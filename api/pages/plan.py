@@ -6,6 +6,7 @@ from html import escape
 
 from api.fleet import Fleet, Standing
 from api.pages.blocks import table
+from api.pages.names import coded
 from api.pages.times import when
 from api.recovery import Recovering
 from api.trends import TICK_MS
@@ -78,7 +79,7 @@ def _next(standing: Standing, known: Recovering, plan: Plan) -> list[tuple[str, 
     if plan.until_ms is not None and hold is not None and hold.hold is plan.hold:
         rows.append(("no earlier than", when(plan.until_ms)))
     if plan.action and plan.codes:
-        rows.append(("for", " ".join(f"<code>{escape(code)}</code>" for code in plan.codes)))
+        rows.append(("for", coded(plan.codes)))
     if plan.action:
         rows.append(("cuts people off", "yes" if plan.is_cutting else "no"))
     rows.append(("decided", when(plan.decided_at_ms)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import click
@@ -129,23 +129,13 @@ _OPTIONS = (
     ),
 )
 
-_NAMES = (
-    "alertmanager_url",
-    "alertmanager_token_file",
-    "webhook_url",
-    "webhook_key_file",
-    "ca_file",
-    "public_url",
-    "runbook_url",
-)
-
 
 def receiver_options(command: Callable[..., int]) -> Callable[..., int]:
     """Give a command the options of the receivers, handed on as `receivers`."""
 
     @functools.wraps(command)
     def with_receivers(**options: object) -> int:
-        told = {name: options.pop(name) for name in _NAMES}
+        told = {field.name: options.pop(field.name) for field in fields(Receivers)}
         return command(receivers=Receivers(**told), **options)  # type: ignore[arg-type]
 
     return functools.reduce(lambda decorated, option: option(decorated), reversed(_OPTIONS), with_receivers)
