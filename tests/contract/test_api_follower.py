@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 from stores import TICK_MS, a_fleet, an_instance
@@ -114,28 +114,9 @@ def test_minutes_after_the_newest_observation_as_a_clock_set_back_leaves_them_ar
     assert Uptime(1, 1, 1) == follower.look().standings["instance-0"].uptime
 
 
-def test_a_thread_that_hangs_in_the_store_keeps_no_old_verdict_alive(store):
-    clock = [NOW_MS]
-    hangs, may_go_on = threading.Event(), threading.Event()
-
-    def hang(_connection):
-        hangs.set()
-        may_go_on.wait(20)
-
-    with closing(Follower(store, lambda: clock[0])) as follower:
-        fresh = verdicts(follower)
-        reading = threading.Thread(target=follower.query, args=(hang,))
-        reading.start()
-        hangs.wait(20)
-        clock[0] += 60_000
-        meanwhile = verdicts(follower)
-        may_go_on.set()
-        reading.join()
-
-    assert ([Verdict.HEALTHY], [Verdict.UNKNOWN]) == (fresh, meanwhile)
-
-
-def test_a_long_query_keeps_no_tick_from_being_seen(store, follower):
+@contextmanager
+def a_hanging_query(follower):
+    """Have another thread's query hang for the block."""
     hangs, may_go_on = threading.Event(), threading.Event()
 
     def hang(_connection):
@@ -145,12 +126,30 @@ def test_a_long_query_keeps_no_tick_from_being_seen(store, follower):
     querying = threading.Thread(target=follower.query, args=(hang,))
     querying.start()
     hangs.wait(20)
-    with closing(sqlite3.connect(store)) as writing:
-        writing.execute("UPDATE totals SET value = 77 WHERE name = 'revision'")
-        writing.commit()
-    meanwhile = follower.look().snapshot.revision
-    may_go_on.set()
-    querying.join()
+    try:
+        yield
+    finally:
+        may_go_on.set()
+        querying.join()
+
+
+def test_a_thread_that_hangs_in_the_store_keeps_no_old_verdict_alive(store):
+    clock = [NOW_MS]
+    with closing(Follower(store, lambda: clock[0])) as follower:
+        fresh = verdicts(follower)
+        with a_hanging_query(follower):
+            clock[0] += 60_000
+            meanwhile = verdicts(follower)
+
+    assert ([Verdict.HEALTHY], [Verdict.UNKNOWN]) == (fresh, meanwhile)
+
+
+def test_a_long_query_keeps_no_tick_from_being_seen(store, follower):
+    with a_hanging_query(follower):
+        with closing(sqlite3.connect(store)) as writing:
+            writing.execute("UPDATE totals SET value = 77 WHERE name = 'revision'")
+            writing.commit()
+        meanwhile = follower.look().snapshot.revision
 
     assert 77 == meanwhile
 
@@ -205,19 +204,8 @@ def test_a_query_waits_no_longer_for_a_held_store_than_the_look_that_found_it_so
 
 def test_a_query_waits_for_its_turn_within_bounds(store, follower, monkeypatch):
     monkeypatch.setattr("api.follower.QUERY_WAIT_MS", 50)
-    hangs, may_go_on = threading.Event(), threading.Event()
-
-    def hang(_connection):
-        hangs.set()
-        may_go_on.wait(20)
-
-    querying = threading.Thread(target=follower.query, args=(hang,))
-    querying.start()
-    hangs.wait(20)
-    with pytest.raises(StoreLocked) as refused:
+    with a_hanging_query(follower), pytest.raises(StoreLocked) as refused:
         follower.query(lambda _: None)
-    may_go_on.set()
-    querying.join()
 
     assert f"other queries of this API kept store {store} busy for over 50 ms" == str(refused.value)
     assert "read" == follower.query(lambda _: "read")

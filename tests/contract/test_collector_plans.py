@@ -124,14 +124,19 @@ def test_a_plan_goes_with_its_instance(rounds):
     assert {} == read_plans(rounds.connection)
 
 
+def book(rounds, plan):
+    """Book what is planned, and return the attempt."""
+    order = Order(key=KEY, action=plan.action, incident=plan.incident, codes=plan.codes)
+    return ledger.book(rounds.connection, order, rounds.bounds.limits, now=rounds.now())
+
+
 def test_planning_says_what_the_ledger_says(rounds):
     with agents(ActingAgent(**MUTED).serve) as (server,):
         rounds.discover(an_instance("a", server))
         see(rounds)
         (plan,) = due_plans(rounds.connection)
         with transaction(rounds.connection):
-            order = Order(key=KEY, action=plan.action, incident=plan.incident, codes=plan.codes)
-            attempt = ledger.book(rounds.connection, order, rounds.bounds.limits, now=rounds.now())
+            attempt = book(rounds, plan)
         see(rounds, 1)
         assert (Action.RESET_AUDIO, Hold.ATTEMPT_RUNNING) == told(rounds)
         with transaction(rounds.connection):
@@ -149,8 +154,7 @@ def test_what_an_act_brings_about_does_not_escalate_its_incident(rounds):
         see(rounds)
         (plan,) = due_plans(rounds.connection)
         with transaction(rounds.connection):
-            order = Order(key=KEY, action=plan.action, incident=plan.incident, codes=plan.codes)
-            attempt = ledger.book(rounds.connection, order, rounds.bounds.limits, now=rounds.now())
+            attempt = book(rounds, plan)
             ledger.claim(rounds.connection, attempt.id, "runner", now=rounds.now())
         agent.blocks = STUCK
         see(rounds)

@@ -12,7 +12,7 @@ import yaml
 from api_process import an_api
 from servers import serving
 from stores import TICK_MS, a_fleet, an_instance
-from typing_loco import an_ill_fleet, freshen, started, typed
+from typing_loco import a_served_fleet, an_ill_fleet, freshen, started, typed
 
 from jobs.health.model import ProbeOutcome
 
@@ -21,9 +21,8 @@ GOLDEN = Path(__file__).parents[1] / "fixtures" / "golden" / "kubectl"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    path = tmp_path_factory.mktemp("store") / "loco.db"
-    with an_ill_fleet(path) as fleet, an_api(path) as api:
-        yield fleet, f"http://127.0.0.1:{api.port}"
+    with a_served_fleet(tmp_path_factory.mktemp("store") / "loco.db") as served:
+        yield served
 
 
 @pytest.fixture

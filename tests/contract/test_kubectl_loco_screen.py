@@ -8,9 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from api_process import an_api
 from PIL import Image
-from typing_loco import a_png, an_ill_fleet, freshen, png_of, typed
+from typing_loco import a_png, a_served_fleet, freshen, png_of, typed
 
 from agent.png import Picture, encode_png
 from api.kubectl.picture import PictureInvalid, as_blocks, decode_png
@@ -18,9 +17,8 @@ from api.kubectl.picture import PictureInvalid, as_blocks, decode_png
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    path = tmp_path_factory.mktemp("store") / "loco.db"
-    with an_ill_fleet(path) as fleet, an_api(path) as api:
-        yield fleet, f"http://127.0.0.1:{api.port}"
+    with a_served_fleet(tmp_path_factory.mktemp("store") / "loco.db") as served:
+        yield served
 
 
 @pytest.fixture

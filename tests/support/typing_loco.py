@@ -12,6 +12,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from api_process import an_api
 from pods import a_pod, a_pods_instance
 from stores import TICK_MS, Fleet, a_fleet
 
@@ -95,6 +96,13 @@ def an_ill_fleet(path: Path) -> Iterator[Fleet]:
             writer.record_screen(fleet.connection, instances[0].key, Screen("5f3a9c0b1d2e4f60", fleet.at_ms, a_png()))
         fleet.ticks(1, ILL)
         yield fleet
+
+
+@contextmanager
+def a_served_fleet(path: Path) -> Iterator[tuple[Fleet, str]]:
+    """Yield such a fleet, and the address of an API that serves it."""
+    with an_ill_fleet(path) as fleet, an_api(path) as api:
+        yield fleet, f"http://127.0.0.1:{api.port}"
 
 
 def freshen(fleet: Fleet, answers: dict | None = None) -> None:
