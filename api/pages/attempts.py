@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from html import escape
 
 from api.pages.names import coded
+from api.pages.tables import wide_table
 from api.pages.times import lasted, when
 from jobs.health.recovery import Attempt, Origin
 
@@ -21,12 +22,7 @@ def attempts_table(attempts: Iterable[Attempt], *, up: str) -> str:
     rows = "".join(_row(one, up) for one in attempts)
     if not rows:
         return '<p class="unmeasured">none</p>'
-    return (
-        '<div class="wide" tabindex="0" role="region" aria-label="Attempts"><table>'
-        '<tr><th scope="col">attempt</th><th scope="col">act</th><th scope="col">for</th><th scope="col">began</th>'
-        '<th scope="col">took</th><th scope="col">came to</th><th scope="col">wanted by</th></tr>'
-        f"{rows}</table></div>"
-    )
+    return wide_table("Attempts", ("attempt", "act", "for", "began", "took", "came to", "wanted by"), rows)
 
 
 def wanted_by(one: Attempt) -> str:

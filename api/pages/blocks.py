@@ -6,12 +6,12 @@ Labels and units come from the fields' own names, so that a field that is new to
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from html import escape
 
 import msgspec
 
 from agent.report import Block, HealthReport
+from api.pages.tables import table, wide_table
 
 TITLES = {
     "agent": "Agent",
@@ -75,24 +75,13 @@ def field(name: str, value: object) -> tuple[str, str]:
     return escape(label), _text(str(value))
 
 
-def table(rows: Iterable[tuple[str, str]]) -> str:
-    """Return rows of (label, value), both HTML."""
-    shown = "".join(f'<tr><th scope="row">{label}</th><td>{value}</td></tr>' for label, value in rows)
-    return f"<table>{shown}</table>"
-
-
 def list_table(entries: list[msgspec.Struct], caption: str) -> str:
     """Return a table of one row an entry and one column a field."""
     names = entries[0].__struct_fields__
-    head = "".join(f'<th scope="col">{field(name, 0)[0]}</th>' for name in names)
     rows = "".join(
         f"<tr>{''.join(f'<td>{field(name, getattr(entry, name))[1]}</td>' for name in names)}</tr>" for entry in entries
     )
-    # A wide table scrolls by itself, by keyboard too, so that the page never does sideways.
-    return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}">'
-        f"<table><caption>{escape(caption)}</caption><tr>{head}</tr>{rows}</table></div>"
-    )
+    return wide_table(caption, (field(name, 0)[0] for name in names), rows, caption=caption)
 
 
 def _block(name: str, block: msgspec.Struct | None) -> str:

@@ -9,12 +9,12 @@ from urllib.parse import quote
 
 from api.fleet import Fleet
 from api.pages.attempts import attempts_table, outcome, wanted_by
-from api.pages.blocks import table
 from api.pages.document import document, moment, sign
 from api.pages.evidence import evidence
 from api.pages.instance import word
 from api.pages.names import coded, incident_link, named
 from api.pages.plan import closing, is_well_again, policy_of
+from api.pages.tables import table
 from api.pages.times import lasted, when
 from api.pages.why import reasons_table
 from api.story import Event, Step

@@ -11,6 +11,7 @@ from api.fleet import Fleet
 from api.pages.document import document
 from api.pages.instance import word
 from api.pages.names import coded, incident_link, named
+from api.pages.tables import wide_table
 from api.pages.times import lasted, when
 from jobs.health.incident import Incident
 from jobs.health.model import InstanceKey
@@ -62,13 +63,9 @@ def _table(title: str, incidents: Sequence[Incident] | None, listed: Listed) -> 
     if incidents is None or listed.state not in ("all", title.lower()):
         return ""
     rows = "".join(_row(one, listed.names) for one in incidents)
-    body = (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{title} incidents"><table>'
-        '<tr><th scope="col">incident</th><th scope="col">worst</th><th scope="col">instance</th>'
-        '<th scope="col">opened</th><th scope="col">lasted</th><th scope="col">class</th>'
-        f'<th scope="col">reasons</th></tr>{rows}</table></div>'
-    )
-    return f'<section class="panel"><h2>{title}</h2>{body if rows else "<p>none</p>"}</section>'
+    heads = ("incident", "worst", "instance", "opened", "lasted", "class", "reasons")
+    body = wide_table(f"{title} incidents", heads, rows) if rows else "<p>none</p>"
+    return f'<section class="panel"><h2>{title}</h2>{body}</section>'
 
 
 def _more_open(listed: Listed) -> str:

@@ -13,12 +13,13 @@ from api.asked import Way
 from api.fleet import Fleet, Standing
 from api.pages.asking import asking
 from api.pages.attempts import attempts_table
-from api.pages.blocks import blocks, table
+from api.pages.blocks import blocks
 from api.pages.document import document, moment, sign
 from api.pages.names import coded, incident_link
 from api.pages.past import Past, charts_of
 from api.pages.plan import outlook, policy_of
 from api.pages.screen import screen
+from api.pages.tables import table, wide_table
 from api.pages.times import when
 from api.pages.why import why
 from api.spans import PERIOD_NAMES
@@ -152,11 +153,7 @@ def _changes(changes: Sequence[Change] | None) -> str:
     if not changes:
         return '<p class="unmeasured">none yet</p>'
     rows = "".join(_change(one) for one in changes)
-    return (
-        '<div class="wide" tabindex="0" role="region" aria-label="Last changes"><table>'
-        '<tr><th scope="col">when</th><th scope="col">verdict</th><th scope="col">class</th>'
-        f'<th scope="col">reasons</th><th scope="col">incident</th></tr>{rows}</table></div>'
-    )
+    return wide_table("Last changes", ("when", "verdict", "class", "reasons", "incident"), rows)
 
 
 def _change(one: Change) -> str:

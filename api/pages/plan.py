@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 
 from api.fleet import Fleet, Standing
-from api.pages.blocks import table
 from api.pages.names import coded
+from api.pages.tables import table
 from api.pages.times import when
 from api.recovery import Recovering
 from api.trends import TICK_MS

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from html import escape
 
 from api.fleet import Standing
+from api.pages.tables import wide_table
 from api.pages.times import when
 from api.witnesses import Witness, witnesses
 from jobs.health.model import Evidence, Reason, Severity, Verdict
@@ -31,16 +32,12 @@ def reasons_table(reasons: Iterable[Reason]) -> str:
 def _reason(reason: Reason) -> str:
     kind = "finding" if reason.severity is Severity.FINDING else "fault"
     rows = "".join(_fact(one) for one in reason.evidence)
-    facts = (
-        '<div class="wide" tabindex="0" role="region" '
-        f'aria-label="What was measured for {escape(reason.code)}"><table>'
-        '<tr><th scope="col">measured</th><th scope="col">value</th><th scope="col">limit</th>'
-        f'<th scope="col">since</th><th scope="col">witness</th></tr>{rows}</table></div>'
-    )
+    heads = ("measured", "value", "limit", "since", "witness")
+    facts = wide_table(f"What was measured for {reason.code}", heads, rows) if rows else ""
     layer = "" if kind == "finding" else f' <span class="layer">{reason.severity}, class {reason.failure_class}</span>'
     return (
         f'<div class="reason {kind}" data-id="{escape(reason.code)}"><p>{escape(meaning(reason.code))} '
-        f"<code>{escape(reason.code)}</code>{layer}</p>{facts if rows else ''}</div>"
+        f"<code>{escape(reason.code)}</code>{layer}</p>{facts}</div>"
     )
 
 
@@ -67,12 +64,8 @@ def _before(standing: Standing) -> str:
 
 def _witnesses(standing: Standing) -> str:
     rows = "".join(_witness(one, standing.verdict) for one in witnesses(standing))
-    return (
-        '<div class="wide" tabindex="0" role="region" aria-label="Witnesses"><table class="witnesses">'
-        "<caption>Who says so</caption>"
-        '<tr><th scope="col">witness</th><th scope="col">speaks for</th><th scope="col">with the verdict</th>'
-        f'<th scope="col">says</th><th scope="col">as of</th></tr>{rows}</table></div>'
-    )
+    heads = ("witness", "speaks for", "with the verdict", "says", "as of")
+    return wide_table("Witnesses", heads, rows, caption="Who says so", kind="witnesses")
 
 
 def _witness(one: Witness, verdict: Verdict) -> str:
