@@ -13,6 +13,7 @@ from deployment import INSTANCES, OURS
 from recovering import Recovery
 
 from api.kubectl.picture import decode_png
+from jobs.store.snapshot import decode
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 
@@ -177,6 +178,7 @@ def test_tab_behind_kubectl_knows_the_instances(kubectl):
 
 def test_while_the_api_is_down_the_configmap_answers(loco, kubectl, deployment):
     kube = deployment.kube
+    kube.wait_until(lambda: published(kube) == 3 * ["healthy"], 150, "the ConfigMap to tell of a healthy fleet")
     kube("scale", "-n", OURS, "deployment/loco-api", "--replicas=0")
     try:
         kube.wait_until(lambda: deployment.get("/livez") is None, 90, "the API to be gone")
@@ -189,6 +191,12 @@ def test_while_the_api_is_down_the_configmap_answers(loco, kubectl, deployment):
     assert "this is what ConfigMap loco-health said at 20" in done.stderr
     deployment.wait_healthy(120)
     assert "store" == json.loads(loco("get", "instance-0", "-o", "json"))["source"]
+
+
+def published(kube):
+    """Return the verdicts that discover published; it does so once a minute at most."""
+    data = kube.get("configmap", "loco-health", namespace=OURS)["data"]
+    return [one.verdict for one in decode(data["snapshot.json"]).instances]
 
 
 def a_person(deployment, folder, rules):
