@@ -13,6 +13,7 @@ from jobs.health.classify import unobserved
 from jobs.health.control import Stop
 from jobs.health.incident import Incident
 from jobs.health.model import FailureClass, Instance, ProbeOutcome, Reason, Verdict
+from jobs.health.recovery import Hold
 from jobs.health.staleness import STALE_AFTER_MS, is_stale, outdated
 from jobs.store.fleet import Picture, Uptime
 from jobs.store.reader import Latest
@@ -62,6 +63,12 @@ class Standing:
     def observed_at_ms(self) -> int | None:
         """Return when the latest assessment was made."""
         return self.latest.assessment.observed_at_ms if self.latest else None
+
+    @property
+    def is_well_again(self) -> bool:
+        """Tell whether nothing is wrong at this tick, and nothing but the end of its incident is waited for."""
+        hold = self.recovery.hold if self.recovery else None
+        return self.verdict is Verdict.HEALTHY and hold is not None and hold.hold is Hold.NOT_ACTIONABLE
 
     @property
     def is_report_current(self) -> bool:

@@ -27,6 +27,8 @@ def outlook(standing: Standing) -> str:
     attempt = newest(standing)
     if attempt and attempt.outcome is None and known.hold and known.hold.hold is Hold.ATTEMPT_RUNNING:
         return ""  # the attempt's own line tells it, and what comes after it is planned anew
+    if standing.is_well_again:
+        return "Nothing is wrong now; the incident closes once that has lasted."
     action, told = known.plan.action or "nothing", why_not(standing, known) or known.plan.detail or "due now"
     return f"Recovery: {told}." if action in told else f"Recovery: {action} next; {told}."
 

@@ -50,7 +50,7 @@ def _handshake(standing: Standing) -> Witness:
     if known is None:
         return Witness(name, "none was tried yet", None, None)
     if known.outcome is ConnectivityOutcome.OK:
-        took = "" if known.latency_seconds is None else f" in {known.latency_seconds * 1000:.1f} ms"
+        took = "" if known.latency_seconds is None else f" after {known.latency_seconds * 1000:.1f} ms"
         return Witness(name, f"a viewer gets in{took}", True, known.checked_at_ms)  # noqa: FBT003
     said = f"{known.outcome}: {known.detail}".rstrip(": ")
     return Witness(name, said, None if known.outcome in _SAYS_NOTHING else False, known.checked_at_ms)

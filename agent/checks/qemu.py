@@ -176,7 +176,7 @@ def _event(arrived_at: float, message: dict[str, Any], now: float) -> QemuEvent:
     return QemuEvent(
         name=message["event"],
         at=rfc3339(_stamp(message)),
-        age_seconds=round(now - arrived_at, 1),
+        age_seconds=round(max(0.0, now - arrived_at), 1),  # it may have come since this look began
         detail=None if detail is None else str(detail)[:200],
     )
 

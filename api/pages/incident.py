@@ -13,7 +13,7 @@ from api.pages.document import document, moment, sign
 from api.pages.evidence import evidence
 from api.pages.instance import word
 from api.pages.names import coded, incident_link, named
-from api.pages.plan import closing, is_well_again, policy_of
+from api.pages.plan import closing, policy_of
 from api.pages.tables import table
 from api.pages.times import lasted, when
 from api.pages.why import reasons_table
@@ -262,7 +262,7 @@ def _now(told: Told, fleet: Fleet) -> str:
         body = f"<p>{link}, {running.action}, is {running.state}. What comes after it is planned once it has ended.</p>"
         return f'<li class="step next" data-id="next"><h3>Now: {running.action}</h3>{body}</li>'
     standing = next((one for one in fleet.standings.values() if one.instance.key == plan.key), None)
-    if standing and is_well_again(standing):
+    if standing and standing.is_well_again:
         body = f"<p>Nothing is wrong now. {closing(standing, policy_of(fleet))}</p>"
         return f'<li class="step next" data-id="next"><h3>Next: it closes</h3>{body}</li>'
     title = f"Next: {plan.action}" if plan.action else "Next: nothing"

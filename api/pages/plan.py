@@ -13,9 +13,8 @@ from api.trends import TICK_MS
 from api.views.recovery import UNTOLD, why_not
 from jobs.health.holds import HOLDS
 from jobs.health.incident import is_bad
-from jobs.health.model import Verdict
 from jobs.health.policy import Policy
-from jobs.health.recovery import Held, Hold, Plan
+from jobs.health.recovery import Held, Plan
 
 
 def outlook(standing: Standing, policy: Policy) -> str:
@@ -30,7 +29,7 @@ def outlook(standing: Standing, policy: Policy) -> str:
             opens = f"{policy.incident_open_ticks} of the last {policy.incident_open_window} ticks were bad"
             why = f"This tick is bad, and an incident opens once {opens}. None is open yet"
         return f"<p>{why}, so nothing is planned.</p>{table([budget])}"
-    if standing.incident and is_well_again(standing):
+    if standing.incident and standing.is_well_again:
         return f"<p>Nothing is wrong now, so nothing is done next. {closing(standing, policy)}</p>{table([budget])}"
     return table([*_next(standing, known, known.plan), budget])
 
@@ -39,12 +38,6 @@ def policy_of(fleet: Fleet) -> Policy:
     """Return the policy that the jobs beside this API were told, the default where it isn't known."""
     recovery = fleet.snapshot.recovery if fleet.snapshot else None
     return recovery.bounds.policy if recovery else Policy()
-
-
-def is_well_again(standing: Standing) -> bool:
-    """Tell whether nothing is wrong at this tick, and nothing but the end of its incident is waited for."""
-    hold = standing.recovery.hold if standing.recovery else None
-    return standing.verdict is Verdict.HEALTHY and hold is not None and hold.hold is Hold.NOT_ACTIONABLE
 
 
 def closing(standing: Standing, policy: Policy) -> str:

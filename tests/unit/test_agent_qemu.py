@@ -1,7 +1,7 @@
 import pytest
 
 from agent.checks.process import QemuNotFound
-from agent.checks.qemu import QemuCheck, judge
+from agent.checks.qemu import QemuCheck, _event, judge
 from agent.planned import Planned
 from agent.qmp import QmpAbsent, QmpBusy, QmpRefused, QmpTimeout
 from agent.report import Qemu
@@ -135,3 +135,9 @@ def test_the_accelerator_of_a_qemu_that_does_not_answer_is_unknown():
     monitor.execute = refuse
 
     assert ("kvm", None) == (before, check.measure().accelerator)
+
+
+def test_an_event_that_came_while_a_look_went_on_is_not_younger_than_now():
+    message = {"event": "RESUME", "timestamp": {"seconds": 1, "microseconds": 0}}
+
+    assert (0.0, 3.0) == (_event(10.2, message, 10.0).age_seconds, _event(7.0, message, 10.0).age_seconds)

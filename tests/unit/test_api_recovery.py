@@ -49,6 +49,14 @@ def test_recovery_status_keeps_the_seeds_fields():
     assert set() == SEED - set(recovery(the_standing()))
 
 
+def test_a_card_that_is_well_again_says_so_and_no_code():
+    plan = a_plan(ENTRY, action=None, hold=Hold.NOT_ACTIONABLE, detail="nothing is wrong at this tick")
+    well = a_snapshot((ENTRY, latest_of(ENTRY)), incident=an_incident(ENTRY), recovery=a_recovery(plan))
+
+    assert "Nothing is wrong now; the incident closes once that has lasted." == prose.outlook(the_standing(well))
+    assert "Recovery: NotActionable: nothing is wrong at this tick." == prose.outlook(sick(a_recovery(plan)))
+
+
 def test_an_instance_without_an_incident_has_nothing_planned():
     told = recovery(the_standing())
 
