@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import http
 import json
 import os
 import signal
@@ -93,6 +94,8 @@ def start() -> None:
     if not _wait(lambda: child.poll() is not None or _answers(port), API_SECONDS) or child.poll() is not None:
         stop()
         raise Refusal(f"the API did not answer on port {port} ({_last_line(LOG)}); {STATE} has the logs")
+    # What is typed first is to find a fleet; a store that doesn't come is told by the page itself.
+    _wait(lambda: _status(port, "/api/instances") == http.HTTPStatus.OK, API_SECONDS)
     print(_guide(_read()), "\nmake demo-stop ends it.", sep="", flush=True)
 
 
@@ -285,14 +288,19 @@ def _is_free(port: int) -> bool:
 
 def _answers(port: int) -> bool:
     """Tell whether the API answers, whatever it says."""
+    return _status(port, "/livez") is not None
+
+
+def _status(port: int, path: str) -> int | None:
+    """Return the status of the API's answer at a path, None for no answer."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=2):
-            return True
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
+            return int(answer.status)
     except urllib.error.HTTPError as answer:
         answer.close()
-        return True
+        return answer.code
     except OSError:
-        return False
+        return None
 
 
 def _wait(is_so: Callable[[], bool], seconds: float) -> bool:
