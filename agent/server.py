@@ -47,11 +47,13 @@ class Server:
         return host, port
 
     def serve(self) -> None:
-        """Accept connections until the process ends."""
+        """Accept connections until it is closed."""
         while True:
             try:
                 link, peer = self._listener.accept()
             except OSError as error:
+                if self._listener.fileno() < 0:
+                    return
                 _log.warning("cannot accept a connection", extra={"reason": str(error)})
                 time.sleep(0.1)  # out of descriptors: the open ones must end first
                 continue
@@ -65,7 +67,8 @@ class Server:
                 self._turn_away(link, str(error))
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening; the connections that are open go on."""
+        self._listener.shutdown(socket.SHUT_RDWR)  # closing alone would leave `accept` to wait for one more
         self._listener.close()
 
     def _make_room(self) -> bool:

@@ -61,6 +61,19 @@ def raw(address, data, *, seconds=10):
         return received
 
 
+def test_a_closed_server_is_served_no_more(rounds):
+    listening = Server(("127.0.0.1", 0), Routes(rounds))
+    serving = threading.Thread(target=listening.serve, daemon=True)
+    serving.start()
+    with contextlib.closing(http.client.HTTPConnection(*listening.address, timeout=10)) as client:
+        assert ask(client, "GET", "/livez")[0].status == 200
+        listening.close()
+        serving.join(timeout=10)
+
+        assert not serving.is_alive()
+        assert ask(client, "GET", "/livez")[0].status == 200  # the connection that was open goes on
+
+
 def test_before_the_first_round_the_report_says_unknown(connection):
     response, body = ask(connection, "GET", "/health")
     report = decode(body)
