@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 JSON = "application/json"
+HTML = "text/html; charset=utf-8"
 
 # chosen: a TCP segment's worth; below it compression saves no packet.
 GZIP_MIN_BYTES = 1024

@@ -9,14 +9,15 @@ from http import HTTPStatus
 from typing import Any
 
 from api import routes
-from api.answer import GZIP_MIN_BYTES, Answer
+from api.answer import GZIP_MIN_BYTES, HTML, Answer
 from api.asked import Asked, Door
 from api.asking import Asking
 from api.call import Call
 from api.fleet import Fleet
 from api.follower import Follower
 from api.kept import Kept
-from api.negotiation import is_known, takes_gzip
+from api.negotiation import is_known, names, takes_gzip
+from api.pages import refusal
 from api.problem import Problem, ProblemReason, echo, forbidden, too_many, unavailable
 from api.trends import Trends
 
@@ -73,7 +74,7 @@ class Application:
         try:
             answer = self._answer(environ, path, fleet)
         except Problem as problem:
-            answer = problem.answer(path)
+            answer = _refusal(problem, path, fleet, environ)
         status, body, headers = _transfer(answer, environ)
         if environ["REQUEST_METHOD"] != "POST":
             headers += self._age(answer, fleet)
@@ -128,6 +129,14 @@ class Application:
         """Return the Age header: seconds since the newest observation, left out while there is none."""
         at_ms = fleet.observed_at_ms if answer.observed_at_ms is None else answer.observed_at_ms
         return [] if at_ms is None else [("Age", str(max(0, self._clock_ms() - at_ms) // 1000))]
+
+
+def _refusal(problem: Problem, path: str, fleet: Fleet, environ: Environ) -> Answer:
+    """Return the problem as an answer: to a browser a page, under /api/ and to all others problem details."""
+    if path.startswith("/api/") or not names(environ.get("HTTP_ACCEPT", ""), "text/html"):
+        return problem.answer(path)
+    html = refusal.render(fleet, problem.status.phrase, problem.detail, path)
+    return Answer(html.encode(), HTML, problem.status, headers=problem.headers)
 
 
 def _not_allowed(method: str, allowed: tuple[str, ...]) -> Problem:

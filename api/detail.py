@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from html import escape
 
 from api import paging, query
-from api.answer import Answer, json_answer
+from api.answer import HTML, Answer, json_answer
 from api.call import Call, Route
 from api.pages import incident as incident_page
 from api.pages import incidents as incidents_page
 from api.pages import instance as instance_page
-from api.pages.document import document
 from api.pages.past import Past, Span
 from api.problem import Problem, ProblemReason, echo, not_found
 from api.story import story
@@ -24,8 +22,6 @@ from jobs.health.recovery import Attempt, Plan
 from jobs.health.rollup import Rollup
 from jobs.store import ledger, plans, reader
 from jobs.store.reader import Change
-
-HTML = "text/html; charset=utf-8"
 
 # chosen: what a screen or two show; the API pages through all of them.
 CHANGES = 20
@@ -41,32 +37,6 @@ CHANGES_OF_INCIDENT = 200
 BUNDLES_IN_PLACE = 6
 
 _LIST = "incidents of a page"
-
-
-class ShownProblem(Problem):
-    """A problem that is told by a page. It is raised all the same: no cache of answers is to keep it."""
-
-    def __init__(self, problem: Problem, html: str) -> None:
-        super().__init__(problem.status, problem.reason, problem.detail, headers=problem.headers)
-        self._html = html
-
-    def answer(self, path: str) -> Answer:  # noqa: ARG002 - the problem's signature
-        """Return the page."""
-        return Answer(self._html.encode(), HTML, self.status, headers=self.headers)
-
-
-def for_people(page: Callable[[Call], str], *, up: str = "") -> Callable[[Call], Answer]:
-    """Return a route's function: the page, and to a browser a page about the problem too, whatever it is."""
-
-    def answer(call: Call) -> Answer:
-        try:
-            return Answer(page(call).encode(), HTML)
-        except Problem as problem:
-            if not call.variant:
-                raise
-            raise ShownProblem(problem, _trouble(call, problem, up)) from problem
-
-    return answer
 
 
 def instance(call: Call) -> str:
@@ -211,27 +181,17 @@ def _bundles(call: Call, attempts: list[Attempt]) -> dict[int, Bundle | str]:
     return {one.id: kept(one, call.follower.path) for one in newest}
 
 
-def _trouble(call: Call, problem: Problem, up: str) -> str:
-    """Return a page that says what is wrong."""
-    return document(
-        call.fleet,
-        title=problem.status.phrase,
-        top=f'<h1 class="headline">{problem.status.phrase}</h1>',
-        body=f'<div class="detail"><section class="panel"><p>{escape(problem.detail)}.</p></section></div>',
-        up=up,
-        styles=("detail.css",),
-    )
+def _page(path: str, page: Callable[[Call], str], *, is_cached: bool = False) -> Route:
+    def answer(call: Call) -> Answer:
+        return Answer(page(call).encode(), HTML)
 
-
-def _page(path: str, page: Callable[[Call], str], *, up: str, is_cached: bool = False) -> Route:
-    answer = for_people(page, up=up)
     return Route(path, answer, is_cached=is_cached, needs_store=False, variants=("text/html",), takes_query=is_cached)
 
 
 # That of an instance costs 15 ms and is looked at for long; those of incidents are as many as a year had.
 PAGES = (
-    _page("/instances/{id}", instance, up="../", is_cached=True),
-    _page("/incidents", incidents, up=""),
-    _page("/incidents/{id}", incident, up="../"),
-    _page("/attempts/{id}", attempt, up="../"),
+    _page("/instances/{id}", instance, is_cached=True),
+    _page("/incidents", incidents),
+    _page("/incidents/{id}", incident),
+    _page("/attempts/{id}", attempt),
 )

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from api import asked, badges, detail, incidents, prose, query, wording
-from api.answer import Answer, json_answer
+from api.answer import HTML, Answer, json_answer
 from api.call import Call, Route
 from api.fleet import Standing
 from api.pages import wall
 from api.pages.filters import read_filter
-from api.problem import Problem, ProblemReason, echo, not_found, unavailable
+from api.problem import ProblemReason, echo, not_found, unavailable
 from api.runs import runs
 from api.spans import PERIODS
 from api.trends import moment_of
@@ -120,13 +120,8 @@ def _page(call: Call) -> Answer:
     if call.fleet.snapshot is None and not call.variant:
         raise unavailable(ProblemReason.STORE_UNREADABLE, call.fleet.problem)
     status = HTTPStatus.OK if call.fleet.snapshot else HTTPStatus.SERVICE_UNAVAILABLE
-    try:
-        html = wall.render(call.fleet, read_filter(call.query), call.trends())
-    except Problem as problem:
-        if not call.variant:
-            raise
-        html, status = wall.refuse(call.fleet, problem.detail), problem.status
-    return Answer(html.encode(), "text/html; charset=utf-8", status)
+    html = wall.render(call.fleet, read_filter(call.query), call.trends())
+    return Answer(html.encode(), HTML, status)
 
 
 def _file(name: str, content_type: str) -> Callable[[Call], Answer]:

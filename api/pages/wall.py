@@ -36,18 +36,14 @@ def render(fleet: Fleet, wanted: Filter = EVERYTHING, trends: Mapping[InstanceKe
         parts.append(overview(found))
     parts.append(_cards(wanted, shown, trends or {}, now_ms=moment_of(fleet)))
     parts.append(_further(wanted, shown=len(shown), found=len(found)))
-    return _document(fleet, title=_title(fleet), top=_top(fleet, wanted), body="".join(parts))
-
-
-def refuse(fleet: Fleet, detail: str) -> str:
-    """Return the document that says why a query shows nothing."""
-    told = escape(f"{detail[:1].upper()}{detail[1:]}; nothing is shown.")
-    body = f'<p class="banner note">{told} <a href="./">Show all instances</a></p>'
-    return _document(fleet, title="nothing to show", top=_top(fleet, EVERYTHING), body=body)
-
-
-def _document(fleet: Fleet, *, title: str, top: str, body: str) -> str:
-    return document(fleet, title=title, top=top, body=body, scripts=("wall.js",), styles=("wall.css",))
+    return document(
+        fleet,
+        title=_title(fleet),
+        top=_top(fleet, wanted),
+        body="".join(parts),
+        scripts=("wall.js",),
+        styles=("wall.css",),
+    )
 
 
 def _title(fleet: Fleet) -> str:

@@ -174,8 +174,9 @@ def test_a_bad_query_is_one_sentence_with_and_without_script(three, open_page):
     for script in (True, False):
         page = open_page(url + "?verdict=bad", java_script_enabled=script, expects=("400",))
 
-        expect(page.locator("main .banner")).to_contain_text("Query parameter verdict is 'bad'; allowed are all, sick")
-        page.get_by_role("link", name="Show all instances").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Bad Request")
+        expect(page.locator("main")).to_contain_text("Query parameter verdict is 'bad'; allowed are all, sick")
+        page.get_by_role("link", name="All instances").click()
         expect(page.locator(".card")).to_have_count(3)
 
 

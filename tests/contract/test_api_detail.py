@@ -173,6 +173,8 @@ def test_a_page_that_hasnt_changed_is_304(running):
         ("/incidents?instance=nope", 404, "UnknownInstance"),
         ("/incidents/nope", 404, "UnknownIncident"),
         ("/attempts/nope", 404, "UnknownAttempt"),
+        ("/nope", 404, "UnknownRoute"),
+        ("/badge/nope.svg", 404, "UnknownInstance"),
     ],
 )
 def test_a_problem_is_a_page_to_a_browser_and_a_problem_to_a_program(running, path, status, reason):
@@ -180,8 +182,14 @@ def test_a_problem_is_a_page_to_a_browser_and_a_problem_to_a_program(running, pa
     page, problem = api.ask(path, headers=HTML), api.ask(path)
 
     assert (status, "text/html; charset=utf-8") == (page.status, page.headers["content-type"])
-    assert problem.json["detail"].replace("'", "&#x27;").encode() in page.body
+    assert problem.json["detail"][1:].replace("'", "&#x27;").encode() in page.body
     assert (status, reason) == (problem.status, problem.json["reason"])
+
+
+def test_the_api_gives_a_browser_too_problem_details(running):
+    reply = running[0].ask("/api/instances/nope/why", headers=HTML)
+
+    assert (404, "application/problem+json") == (reply.status, reply.headers["content-type"])
 
 
 def test_without_a_store_every_page_says_so(tmp_path):

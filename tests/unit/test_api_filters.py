@@ -8,7 +8,7 @@ import pytest
 from snapshots import BOOTING, QEMU_DEAD, a_fleet_now, a_snapshot, an_entry, latest_of
 
 from api.pages.filters import EVERYTHING, Filter, form, read_filter
-from api.pages.wall import PORTION, refuse, render
+from api.pages.wall import PORTION, render
 from api.problem import Problem
 from jobs.health.model import Pod, Verdict
 
@@ -154,10 +154,3 @@ def test_the_headline_is_the_fleets_verdict(entries, expected):
 def test_the_headline_of_what_was_last_known_is_of_no_verdict():
     assert f'<h1 class="headline {Verdict.UNKNOWN}">' in (html := render(a_fleet_now(problem="store x is locked")))
     assert "last known: <span>all 1 healthy</span>" in html
-
-
-def test_a_refused_query_is_told_without_markup_and_leads_to_everything():
-    html = refuse(three(), "query parameter node is '<b>'")
-
-    assert "Query parameter node is &#x27;&lt;b&gt;&#x27;; nothing is shown." in html
-    assert '<a href="./">Show all instances</a>' in html
