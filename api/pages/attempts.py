@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 
 from api.pages.names import coded
-from api.pages.tables import wide_table
+from api.pages.tables import Row, wide_table
 from api.pages.times import lasted, when
 from jobs.health.recovery import Attempt, Origin
 
@@ -19,7 +19,7 @@ _WANTED_BY = {
 
 def attempts_table(attempts: Iterable[Attempt], *, up: str) -> str:
     """Return a table of attempts, as they are given. up: the way to `/`."""
-    rows = "".join(_row(one, up) for one in attempts)
+    rows = [_row(one, up) for one in attempts]
     if not rows:
         return '<p class="unmeasured">none</p>'
     return wide_table("Attempts", ("attempt", "act", "for", "began", "took", "came to", "wanted by"), rows)
@@ -38,11 +38,8 @@ def outcome(one: Attempt) -> str:
     return f"<b>{one.outcome}</b>{f': {escape(one.detail)}' if one.detail else ''}"
 
 
-def _row(one: Attempt, up: str) -> str:
+def _row(one: Attempt, up: str) -> Row:
     took = "" if one.ended_at_ms is None else lasted(one.ended_at_ms - one.booked_at_ms)
-    codes = coded(one.codes) or "nothing named"
-    return (
-        f'<tr data-id="attempt-{one.id}"><td><a href="{up}attempts/{one.id}">{one.id}</a></td><td>{one.action}</td>'
-        f"<td>{codes}</td><td>{when(one.booked_at_ms)}</td><td>{took}</td><td>{outcome(one)}</td>"
-        f"<td>{wanted_by(one)}</td></tr>"
-    )
+    codes, link = coded(one.codes) or "nothing named", f'<a href="{up}attempts/{one.id}">{one.id}</a>'
+    cells = (link, one.action, codes, when(one.booked_at_ms), took, outcome(one), wanted_by(one))
+    return f"attempt-{one.id}", cells

@@ -64,6 +64,8 @@ def blocks(report: HealthReport) -> str:
 def field(name: str, value: object) -> tuple[str, str]:
     """Return a field's label and its value with the unit, as HTML."""
     label = next((name.removesuffix(suffix) for suffix in _SUFFIXES if name.endswith(suffix)), name).replace("_", " ")
+    if name.endswith("_per_second"):
+        label += " rate"  # a counter of the same name stands beside it
     unit = _UNITS.get(name) or next((unit for suffix, unit in _SUFFIXES.items() if name.endswith(suffix)), "")
     if value is None:
         return escape(label), _NO_VALUE
@@ -78,10 +80,8 @@ def field(name: str, value: object) -> tuple[str, str]:
 def list_table(entries: list[msgspec.Struct], caption: str) -> str:
     """Return a table of one row an entry and one column a field."""
     names = entries[0].__struct_fields__
-    rows = "".join(
-        f"<tr>{''.join(f'<td>{field(name, getattr(entry, name))[1]}</td>' for name in names)}</tr>" for entry in entries
-    )
-    return wide_table(caption, (field(name, 0)[0] for name in names), rows, caption=caption)
+    rows = [("", [field(name, getattr(entry, name))[1] for name in names]) for entry in entries]
+    return wide_table(caption, [field(name, 0)[0] for name in names], rows, caption=caption)
 
 
 def _block(name: str, block: msgspec.Struct | None) -> str:

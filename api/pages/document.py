@@ -145,6 +145,7 @@ _DOCUMENT = """<!doctype html>
 </main>
 <footer class="bottom">
   <a href="{up}incidents">incidents</a>
+  <span>for programs:</span>
   <a href="{up}api/quality/deep-health">deep health</a>
   <a href="{up}api/runs">runs</a>
   <a href="{up}api/reasons">reasons</a>

@@ -11,7 +11,7 @@ from api.fleet import Fleet
 from api.pages.document import document
 from api.pages.instance import word
 from api.pages.names import coded, incident_link, named
-from api.pages.tables import wide_table
+from api.pages.tables import Row, wide_table
 from api.pages.times import lasted, when
 from jobs.health.incident import Incident
 from jobs.health.model import InstanceKey
@@ -62,7 +62,7 @@ def _filters(listed: Listed) -> str:
 def _table(title: str, incidents: Sequence[Incident] | None, listed: Listed) -> str:
     if incidents is None or listed.state not in ("all", title.lower()):
         return ""
-    rows = "".join(_row(one, listed.names) for one in incidents)
+    rows = [_row(one, listed.names) for one in incidents]
     heads = ("incident", "worst", "instance", "opened", "lasted", "class", "reasons")
     body = wide_table(f"{title} incidents", heads, rows) if rows else "<p>none</p>"
     return f'<section class="panel"><h2>{title}</h2>{body}</section>'
@@ -75,16 +75,13 @@ def _more_open(listed: Listed) -> str:
     return f'<p class="why-not">More are open than the newest {len(listed.opened)} that are shown; {pages}.</p>'
 
 
-def _row(one: Incident, names: Mapping[InstanceKey, str]) -> str:
+def _row(one: Incident, names: Mapping[InstanceKey, str]) -> Row:
     at = named(one.key, names, up="")
     if one.members:
         at += f", {len(one.members)} members"
     spent = "still open" if one.closed_at_ms is None else lasted(one.closed_at_ms - one.opened_at_ms)
-    return (
-        f'<tr data-id="{escape(one.id)}"><td>{incident_link(one.id, up="")}</td>'
-        f"<td>{word(one.verdict)}</td><td>{at}</td><td>{when(one.opened_at_ms)}</td><td>{spent}</td>"
-        f"<td>{one.failure_class}</td><td>{coded(one.codes)}</td></tr>"
-    )
+    link, opened = incident_link(one.id, up=""), when(one.opened_at_ms)
+    return one.id, (link, word(one.verdict), at, opened, spent, one.failure_class, coded(one.codes))
 
 
 def _older(listed: Listed) -> str:

@@ -19,7 +19,7 @@ from api.pages.names import coded, incident_link
 from api.pages.past import Past, charts_of
 from api.pages.plan import outlook, policy_of
 from api.pages.screen import screen
-from api.pages.tables import table, wide_table
+from api.pages.tables import Row, table, wide_table
 from api.pages.times import when
 from api.pages.why import why
 from api.spans import PERIOD_NAMES
@@ -152,19 +152,15 @@ def _changes(changes: Sequence[Change] | None) -> str:
         return _UNREAD
     if not changes:
         return '<p class="unmeasured">none yet</p>'
-    rows = "".join(_change(one) for one in changes)
-    return wide_table("Last changes", ("when", "verdict", "class", "reasons", "incident"), rows)
+    return wide_table("Last changes", ("when", "verdict", "class", "reasons", "incident"), map(_change, changes))
 
 
-def _change(one: Change) -> str:
+def _change(one: Change) -> Row:
     codes = coded(reason.code for reason in one.reasons)
     faults = any(reason.severity is not Severity.FINDING for reason in one.reasons)
     incident = incident_link(one.incident, up=UP) if one.incident else ""
-    return (
-        f'<tr data-id="{one.at_ms}-{one.tick}"><td>{when(one.at_ms)}</td>'
-        f"<td>{word(one.verdict)}</td>"
-        f"<td>{one.failure_class if faults else ''}</td><td>{codes}</td><td>{incident}</td></tr>"
-    )
+    failure_class = one.failure_class if faults else ""
+    return f"{one.at_ms}-{one.tick}", (when(one.at_ms), word(one.verdict), failure_class, codes, incident)
 
 
 def word(verdict: Verdict) -> str:

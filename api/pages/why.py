@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 
 from api.fleet import Standing
-from api.pages.tables import wide_table
+from api.pages.tables import Row, wide_table
 from api.pages.times import when
 from api.witnesses import Witness, witnesses
 from jobs.health.model import Evidence, Reason, Severity, Verdict
@@ -31,7 +31,7 @@ def reasons_table(reasons: Iterable[Reason]) -> str:
 
 def _reason(reason: Reason) -> str:
     kind = "finding" if reason.severity is Severity.FINDING else "fault"
-    rows = "".join(_fact(one) for one in reason.evidence)
+    rows = [_fact(one) for one in reason.evidence]
     heads = ("measured", "value", "limit", "since", "witness")
     facts = wide_table(f"What was measured for {reason.code}", heads, rows) if rows else ""
     layer = "" if kind == "finding" else f' <span class="layer">{reason.severity}, class {reason.failure_class}</span>'
@@ -41,14 +41,10 @@ def _reason(reason: Reason) -> str:
     )
 
 
-def _fact(one: Evidence) -> str:
+def _fact(one: Evidence) -> Row:
     limit = "" if one.limit is None else escape(measure(one.limit, one.unit))
     since = "" if one.since_ms is None else when(one.since_ms)
-    return (
-        f"<tr><td>{escape(one.fact)}</td><td>{escape(measure(one.value, one.unit))}</td>"
-        f'<td data-label="limit">{limit}</td><td data-label="since">{since}</td>'
-        f'<td data-label="witness">{escape(one.witness)}</td></tr>'
-    )
+    return "", (escape(one.fact), escape(measure(one.value, one.unit)), limit, since, escape(one.witness))
 
 
 def _before(standing: Standing) -> str:
@@ -63,14 +59,11 @@ def _before(standing: Standing) -> str:
 
 
 def _witnesses(standing: Standing) -> str:
-    rows = "".join(_witness(one, standing.verdict) for one in witnesses(standing))
+    rows = [_witness(one, standing.verdict) for one in witnesses(standing)]
     heads = ("witness", "speaks for", "with the verdict", "says", "as of")
-    return wide_table("Witnesses", heads, rows, caption="Who says so", kind="witnesses")
+    return wide_table("Witnesses", heads, rows, caption="Who says so")
 
 
-def _witness(one: Witness, verdict: Verdict) -> str:
+def _witness(one: Witness, verdict: Verdict) -> Row:
     at = "" if one.at_ms is None else when(one.at_ms)
-    return (
-        f'<tr><th scope="row">{one.name}</th><td>{_SPEAKS_FOR[one.is_well]}</td>'
-        f"<td>{_AGREES[one.agrees_with(verdict)]}</td><td>{escape(one.said)}</td><td>{at}</td></tr>"
-    )
+    return "", (one.name, _SPEAKS_FOR[one.is_well], _AGREES[one.agrees_with(verdict)], escape(one.said), at)

@@ -55,7 +55,7 @@ def test_it_says_everything_without_script(tmp_path, open_page, keep_picture):
         expect(page.get_by_role("heading", level=1)).to_have_text("Old Mill")
         expect(page.locator(".top .verdict")).to_contain_text("degraded class qemu")
         expect(page.locator("#why")).to_contain_text("AudioMuted")
-        expect(page.locator("#why table.witnesses")).to_contain_text("a viewer gets in after 4.0 ms")
+        expect(page.locator("#why [aria-label=Witnesses]")).to_contain_text("a viewer gets in after 4.0 ms")
         expect(page.locator("#network")).to_contain_text("Not measured: no interface tap0")
         expect(page.locator("#performance")).to_contain_text("% of a core")
         for name in ("Healthy ticks", "Frame rate", "Sound level", "CPU of QEMU", "Handshake from outside"):

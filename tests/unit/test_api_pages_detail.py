@@ -110,7 +110,7 @@ def test_every_field_of_every_block_stands_there_with_its_label():
     ("name", "value", "expected"),
     [
         ("uptime_seconds", 12.5, ("uptime", "12.5 s")),
-        ("errors_per_second", 0.0, ("errors", "0/s")),
+        ("errors_per_second", 0.0, ("errors rate", "0/s")),
         ("memory_limit_bytes", 256 * 1024**2, ("memory limit", "256 MiB")),
         ("throttled_ratio", 0.031, ("throttled", "3.1 %")),
         ("packetLoss", 0.2, ("packetLoss", "20 %")),
