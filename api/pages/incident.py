@@ -236,7 +236,7 @@ def _proof(attempt: Attempt, told: Told) -> str:
 
 
 def _closed(one: Event, _: Told) -> tuple[str, str]:
-    return "Closed", f"<p>Judged {word(one.verdict or Verdict.HEALTHY)}, and for long enough that it counts as over.</p>"
+    return "Closed", f"<p>Judged {word(one.verdict or Verdict.HEALTHY)}, for long enough to count as over.</p>"
 
 
 _TELL = {
