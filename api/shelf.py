@@ -25,8 +25,8 @@ class Shelf(Generic[Value]):
     """
 
     def __init__(self) -> None:
-        # Ordered by when each was read.
-        self._kept: dict[Span, Value] = {}
+        # Each with the moment as of which it was read; ordered by when that was done.
+        self._kept: dict[Span, tuple[Value, int]] = {}
         self._connection: sqlite3.Connection | None = None
 
     def take(
@@ -39,21 +39,28 @@ class Shelf(Generic[Value]):
         self._drop(frozenset(spans), now_ms)
         # Another file empties the shelf on the way; then it begins anew.
         while missing := next((span for span in spans if span not in self._kept), None):
-            self._put(missing, *ask(partial(_read, read, missing)))
-        return [self._kept[span] for span in spans]
+            self._put(missing, *ask(partial(_read, read, missing)), now_ms=now_ms)
+        return [self._kept[span][0] for span in spans]
 
     def _drop(self, wanted: frozenset[Span], now_ms: int) -> None:
-        """Forget what is wanted no more or may have changed, and the one that was read longest ago."""
-        over = {span: v for span, v in self._kept.items() if span in wanted and span.to_ms + GRACE_MS <= now_ms}
+        """Forget what is wanted no more or may have changed since it was read, and the one that was read longest ago.
+
+        What was read before its span was over says nothing about the rest of it, however long that is over by now.
+        """
+        over = {
+            span: (value, read_at_ms)
+            for span, (value, read_at_ms) in self._kept.items()
+            if span in wanted and span.to_ms + GRACE_MS <= min(read_at_ms, now_ms)
+        }
         over.pop(next(iter(over), Span(0, 0)), None)
         self._kept = over
 
-    def _put(self, span: Span, connection: sqlite3.Connection, value: Value) -> None:
+    def _put(self, span: Span, connection: sqlite3.Connection, value: Value, *, now_ms: int) -> None:
         """Keep a value. A connection that isn't the one before reads another file."""
         if connection is not self._connection:
             self._kept.clear()
             self._connection = connection
-        self._kept[span] = value
+        self._kept[span] = value, now_ms
 
 
 def _read(

@@ -227,6 +227,26 @@ def test_new_ticks_are_seen_at_the_next_look(past):
     assert told.uptimes["24h"].unhealthy > 0
 
 
+def test_an_outage_between_two_looks_is_in_the_beat_that_the_first_saw_begin(past):
+    began_ms = start_of(NOW_MS, HALF_HOUR_MS)
+    past.minutes(began_ms, began_ms + 5 * MINUTE_MS, healthy=4, frame_rate_sum=120.0, frame_rate_count=4)
+    past.told(began_ms + 5 * MINUTE_MS - 1)
+    past.minutes(began_ms + 5 * MINUTE_MS, began_ms + HALF_HOUR_MS, unhealthy=4, codes=("QemuDead",))
+    told = past.of(now_ms=began_ms + 40 * MINUTE_MS)
+
+    assert Beat(began_ms, 1800, Verdict.UNHEALTHY, ("QemuDead",), 20 / 120) == told.beats[-2]
+    assert pytest.approx(5 * told.uptimes["24h"].healthy) == told.uptimes["24h"].unhealthy > 0
+
+
+def test_a_minute_of_which_the_first_look_saw_a_part_is_told_whole_at_the_next(past):
+    minute_ms = start_of(NOW_MS, MINUTE_MS)
+    past.minute(minute_ms, healthy=1, frame_rate_sum=30.0, frame_rate_count=1)
+    past.told(minute_ms + 15_000)
+    past.minute(minute_ms, unhealthy=3, frame_rate_sum=0.0, frame_rate_count=3)
+
+    assert 7.5 == past.of(now_ms=minute_ms + 10 * MINUTE_MS).frame_rates[-11]
+
+
 def test_a_clock_that_was_set_back_adds_to_beats_that_were_over(past):
     past.told()
     back_ms = NOW_MS - 5 * HOUR_MS

@@ -64,6 +64,13 @@ def test_a_span_that_has_just_ended_is_read_anew():
     assert [SPANS[0], SPANS[-2], LAST] == take(shelf, store, now_ms=now_ms)
 
 
+def test_a_span_that_was_read_while_it_was_open_is_read_anew_however_late_the_next_visit_comes():
+    store, shelf = Store(), Shelf()
+    take(shelf, store, now_ms=SPANS[2].from_ms + 1)
+
+    assert {*SPANS[2:]} <= {*take(shelf, store, now_ms=LAST.to_ms + LONG_MS)}
+
+
 def test_a_clock_that_is_set_back_opens_spans_again():
     store, shelf = Store(), Shelf()
     take(shelf, store, now_ms=LAST.to_ms + GRACE_MS)
