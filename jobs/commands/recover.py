@@ -22,9 +22,9 @@ from jobs.health.recovery import Action, Attempt, AttemptOutcome
 from jobs.holder import own_name
 from jobs.planner import Recovery, user_wait_left_seconds
 from jobs.recovery.assembly import Place, means_for
-from jobs.recovery.means import Pace, Patience
+from jobs.recovery.means import Means, Pace, Patience
 from jobs.recovery.recoverer import Recoverer, Result
-from jobs.recovery.request import Asked, book_asked, instance_asked
+from jobs.recovery.request import Asked, book_asked, instance_asked, nothing_done
 from jobs.recovery.termination import line_of, tell
 from jobs.store import ledger, reader
 from jobs.store.connection import open_store, reading, transaction
@@ -150,32 +150,31 @@ class _Run:
             instances = {one.key: one for one in reader.inventory(connection)}
         if attempt is None:
             return self._asked.instance, Result(AttemptOutcome.SUPERSEDED, f"this store knows of no attempt {line}")
-        return self._recover(connection, attempt, instances.get(attempt.key), match[1])
+        known = instances.get(attempt.key)
+        gone = Instance(attempt.key, attempt.key, attempt.key, health_url="", uid=attempt.uid)
+        with means_for(self._place, connection, known or gone, clock=self._clock, is_known=known is not None) as means:
+            return (known or gone).public_id, self._recover(connection, means, attempt, match[1])
 
     def asked_for(self, connection: sqlite3.Connection) -> tuple[str, Result]:
         """Run what a person asks for."""
         known = instance_asked(connection, self._asked)
-        booked = book_asked(
-            connection, self._place.recovery, known.key, self._asked, clock=self._clock, runner=self._runner
-        )
-        if isinstance(booked, Result):
-            return known.public_id, booked
-        return self._recover(connection, booked, known, None)
-
-    def _recover(
-        self, connection: sqlite3.Connection, attempt: Attempt, known: Instance | None, store: str | None
-    ) -> tuple[str, Result]:
-        gone = Instance(attempt.key, attempt.key, attempt.key, health_url="", uid=attempt.uid)
-        with means_for(self._place, connection, known or gone, clock=self._clock, is_known=known is not None) as means:
-            recoverer = Recoverer(
-                connection,
-                means,
-                self._patience(connection),
-                Pace(clock=self._clock, sleep=self._sleep, is_leaving=lambda: self._is_leaving),
+        with means_for(self._place, connection, known, clock=self._clock) as means:
+            # Before anything is booked, which costs budget: in a cluster the plan knows no switches.
+            stop = means.ground.stop()
+            if stop:
+                return known.public_id, nothing_done(stop.hold, stop.detail)
+            booked = book_asked(
+                connection, self._place.recovery, known.key, self._asked, clock=self._clock, runner=self._runner
             )
-            is_dry_run = self._place.recovery.leave.is_dry_run
-            result = recoverer.run(attempt.id, self._runner, store=store, is_dry_run=is_dry_run)
-        return (known or gone).public_id, result
+            if isinstance(booked, Result):
+                return known.public_id, booked
+            return known.public_id, self._recover(connection, means, booked, None)
+
+    def _recover(self, connection: sqlite3.Connection, means: Means, attempt: Attempt, store: str | None) -> Result:
+        pace = Pace(clock=self._clock, sleep=self._sleep, is_leaving=lambda: self._is_leaving)
+        recoverer = Recoverer(connection, means, self._patience(connection), pace)
+        is_dry_run = self._place.recovery.leave.is_dry_run
+        return recoverer.run(attempt.id, self._runner, store=store, is_dry_run=is_dry_run)
 
     def _patience(self, connection: sqlite3.Connection) -> Patience:
         def users_seconds(attempt: Attempt) -> float:

@@ -57,12 +57,12 @@ def book_asked(
         if plan is None:
             return Result(AttemptOutcome.SUPERSEDED, f"{key} isn't in the inventory any more")
         if not plan.is_due or plan.action is None:
-            return _nothing(plan.hold or Hold.NOT_ACTIONABLE, plan.detail)
+            return nothing_done(plan.hold or Hold.NOT_ACTIONABLE, plan.detail)
         booked = ledger.book(
             connection, _order(plan, plan.action, asked), recovery.leave.policy.recovery.limits, now=now
         )
         if isinstance(booked, Held):
-            return _nothing(booked.hold, booked.detail)
+            return nothing_done(booked.hold, booked.detail)
         # In the same transaction, so that no dispatcher takes it for one that waits for its Job.
         ledger.name_job(connection, booked.id, asked.job or runner)
     return booked
@@ -82,5 +82,6 @@ def _order(plan: Plan, action: Action, asked: Asked) -> Order:
     )
 
 
-def _nothing(hold: Hold, detail: str) -> Result:
+def nothing_done(hold: Hold, detail: str) -> Result:
+    """Return the result of a run that a hold kept from booking anything."""
     return Result(AttemptOutcome.STOOD_DOWN, f"{hold}: {detail}")

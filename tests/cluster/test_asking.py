@@ -74,13 +74,17 @@ def test_four_answers_to_four_callers(path, deployment, origin):
     assert deployment.kube.get("job", said["job"], namespace=OURS)
 
 
-def test_what_is_asked_for_is_held_to_the_fleets_switches(deployment, origin):
+def test_what_is_asked_for_is_held_to_the_fleets_switches_and_costs_no_attempt(deployment, origin):
+    counted = "SELECT count(*) FROM attempts"
+    before = deployment.query(counted)
     status, said = post(f"{origin}{RECOVER}", token(deployment, "loco-requester"), {"forceRecovery": True})
     end = end_of(deployment, said["job"])
 
     assert (202, True) == (status, said["forceRecovery"])
     assert {"message", "failureType", "forceRecovery"} <= set(said)
+    assert '"attempt":null' in end
     assert "stood-down" in end
+    assert before == deployment.query(counted)
 
 
 def test_an_unknown_instance_is_404_and_makes_no_job(deployment, origin):

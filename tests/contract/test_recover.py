@@ -12,6 +12,8 @@ import pytest
 from builders import a_report
 from collecting import an_instance
 from decoys import wait_for
+from object_server import an_object_server
+from proxying_server import a_kubeconfig
 from recover_runs import Store
 from servers import http, serving
 
@@ -32,6 +34,17 @@ pytestmark = pytest.mark.timeout(180)
 def store(tmp_path):
     with closing(Store(tmp_path / "loco.db")) as made:
         yield made
+
+
+@pytest.fixture
+def in_cluster(tmp_path, monkeypatch):
+    """Yield the objects of the API server that runs of the command ask."""
+    with an_object_server() as (objects, connect):
+        host = connect()._api.configuration.host
+        (tmp_path / "kubeconfig").write_text(a_kubeconfig(int(host.rpartition(":")[2])))
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        monkeypatch.setenv("LOCO_RECOVERY_NAMESPACE", "loco-health")
+        yield objects
 
 
 class Agent:
@@ -245,6 +258,21 @@ def test_a_dry_run_tells_the_plan_and_books_nothing(store, watched):
 
     assert (0, None) == (done.exit_code, done.said["attempt"])
     assert done.said["detail"].startswith("DryRun: reset-audio waits: it would be done now")
+    assert [] == ledger.every(store.connection)
+
+
+SWITCH = "/api/v1/namespaces/loco-health/configmaps/loco-control"
+SWITCHED = [({"recovery": "off"}, "KillSwitch: "), ({"pause-until": "2100-01-01T00:00:00Z"}, "Paused: ")]
+
+
+@pytest.mark.parametrize(("said", "hold"), SWITCHED)
+def test_a_switch_of_the_cluster_stops_what_is_asked_for_before_it_is_booked(store, watched, in_cluster, said, hold):
+    store.rounds.reports()
+    in_cluster.kept[SWITCH] = {"metadata": {"name": "loco-control"}, "data": said}
+    done = store.recover("--instance", "instance-0", "--action", "reset-audio", "--force")
+
+    assert (0, None, "stood-down") == (done.exit_code, done.said["attempt"], done.said["outcome"])
+    assert done.said["detail"].startswith(hold)
     assert [] == ledger.every(store.connection)
 
 
