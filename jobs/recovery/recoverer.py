@@ -130,6 +130,8 @@ class Recoverer:
             return stood_down(stop.hold, stop.detail)
         self._begun_at = self._clock.boottime()
         with transaction(self._connection):
+            if self._pace.is_leaving():
+                return Ending(AttemptOutcome.STOOD_DOWN, "the process was asked to end before the act")
             brake = brake_on(attempt.key, open_brakes(self._connection))
             if brake:
                 return stood_down(brake.hold, brake.detail)

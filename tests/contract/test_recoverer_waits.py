@@ -145,6 +145,14 @@ def test_a_run_that_is_to_end_before_its_act_stands_down(recovery, world):
     assert_no_act(recovery, AttemptOutcome.STOOD_DOWN, "the process was asked to end before the act")
 
 
+@pytest.mark.parametrize("event", ["look", "evidence", "challenge"])
+def test_a_run_that_is_to_end_at_the_last_moment_stands_down_too(recovery, world, event):
+    world.on[event] = lambda: setattr(world, "is_leaving", True)
+    recovery.run()
+
+    assert_no_act(recovery, AttemptOutcome.STOOD_DOWN, "the process was asked to end before the act")
+
+
 def test_a_run_that_is_to_end_after_its_act_says_that_the_outcome_is_unknown(recovery, world):
     world.on["sleep"] = lambda: setattr(world, "is_leaving", True)
     recovery.run()
