@@ -20,11 +20,12 @@ class Check:
     """One question: how it is measured, what stands for no answer, and how long an answer may take.
 
     measure: returns a block, with `checked_at` set only where its values are older than the call.
+    blank: makes a block out of an `error` alone.
     """
 
     name: str
     measure: Callable[[], Block]
-    blank: type[Block]
+    blank: Callable[..., Block]
     deadline_seconds: float
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from agent.netlink import Link, read_addresses, read_link, read_links
@@ -27,10 +28,12 @@ class NetworkCheck:
     """State and counters of the tap, state of the bridge, rates between two rounds.
 
     known_bridge: the bridge as it was last seen well, for who has to make it again.
+    blank: makes a block that names what is configured, so that who finds nothing measured in it knows what is missing.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._bridge, self._tap = settings.bridge, settings.tap
+        self.blank = partial(Network, bridge=settings.bridge or None, tap=settings.tap or None)
         self._last: tuple[float, Link] | None = None
         self._next_look_at = 0.0
         self.known_bridge: Bridge | None = None
@@ -38,7 +41,7 @@ class NetworkCheck:
     def measure(self) -> Network:
         """Return the block; an interface that isn't there is not up."""
         if not self._bridge and not self._tap:
-            return Network(error="no bridge and no tap is configured")
+            return self.blank(error="no bridge and no tap is configured")
         now = time.monotonic()
         bridge = read_link(self._bridge) if self._bridge else None
         tap = read_link(self._tap) if self._tap else None
@@ -47,9 +50,7 @@ class NetworkCheck:
             self._next_look_at = now + _LOOK_PAUSE_SECONDS
             members = [name for name, link in read_links().items() if link.master == bridge.index]
             self.known_bridge = Bridge(_given(read_addresses(bridge.index)), tuple(members))
-        return Network(
-            bridge=self._bridge or None,
-            tap=self._tap or None,
+        return self.blank(
             bridge_up=(bridge is not None and bridge.is_up) if self._bridge else None,
             **facts,
             error=_missing(self._bridge, bridge, self._tap, tap),

@@ -2,8 +2,8 @@
 
 Well is: as many reports in a row as `GOOD_REPORTS`, each of a new round of the agent's checks and over at least
 `GOOD_SECONDS`, in which none of the faults that the attempt answers holds or is suspected, nor a fault that wasn't
-there before (but for a load that only minutes can tell, and that no act answers); and where motion or sound is
-expected, it was seen since the first of them.
+there before (but for a load that only minutes can tell, and that no act answers), and what tells the faults that it
+answers was measured; and where motion or sound is expected, it was seen since the first of them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from jobs.health.people import connected
 from jobs.health.recovery import Action, Attempt, AttemptOutcome
 from jobs.health.remedies import REMEDIES, STREAM_ACTS
 from jobs.health.rows import audio as audio_rows
+from jobs.health.rows import network as network_rows
 from jobs.health.rows import screen as screen_rows
 from jobs.health.rules import BY_CODE, BY_WORD, FAULTS, RULES, WEIGHT
 
@@ -30,6 +31,8 @@ WORSE_LOOKS = 2
 # Faults that keep a guest from being seen or heard: what an attempt doesn't answer, it needn't show either.
 _STILL = frozenset(rule.code for rule in screen_rows.ROWS)
 _SILENT = frozenset(rule.code for rule in audio_rows.ROWS)
+
+_LINKS = frozenset(rule.code for rule in network_rows.ROWS)
 
 # What the act itself brings about, and nobody should take for a fault.
 _WANTED: dict[Action, frozenset[str]] = {
@@ -60,6 +63,13 @@ class Look:
     def faults(self) -> frozenset[str]:
         """Return the faults that hold or are suspected."""
         return FAULTS.intersection([*(one.code for one in self.assessment.reasons), *self.assessment.suspected])
+
+    @property
+    def unseen(self) -> frozenset[str]:
+        """Return the faults that may hold all the same where they aren't seen: nothing that tells them was measured."""
+        if self.report is None or any(BY_CODE[one.code].is_final for one in self.assessment.reasons):
+            return FAULTS
+        return _LINKS if any(True for _ in network_rows.unmeasured(self.report.network)) else frozenset()
 
     @property
     def people(self) -> int | None:
@@ -132,7 +142,10 @@ class Verification:
             return "the new pod isn't there"
         if wrong:
             return f"{', '.join(sorted(wrong))} holds"
-        return "no report came" if look.report is None else ""
+        if look.report is None:
+            return "no report came"
+        unseen = look.unseen & self._answered
+        return f"{', '.join(sorted(unseen))} can't be seen" if unseen else ""
 
     def _unshown_at(self, look: Look) -> str:
         """Say what is expected of the guest and hasn't been seen since the first good look, empty where nothing is.

@@ -64,7 +64,7 @@ class Fence:
             return against
         look = self._means.eyes.look(instance)
         if attempt.codes and look.report and look.faults.isdisjoint(attempt.codes):
-            return Ending(AttemptOutcome.SUPERSEDED, f"{', '.join(attempt.codes)} is gone")
+            return _unfounded(attempt, look)
         return _unable(attempt, look) or Standing(instance, look)
 
     @staticmethod
@@ -76,6 +76,15 @@ class Fence:
 def stood_down(hold: Hold, detail: str) -> Ending:
     """Return the end of an attempt that a hold stopped before its act."""
     return Ending(AttemptOutcome.STOOD_DOWN, f"{hold}: {detail}")
+
+
+def _unfounded(attempt: Attempt, look: Look) -> Ending:
+    """Return the end of an attempt whose faults a look doesn't show; what it couldn't see isn't called gone."""
+    unseen = look.unseen.intersection(attempt.codes)
+    if unseen:
+        blind = f"nobody can tell whether {', '.join(sorted(unseen))} still holds"
+        return Ending(AttemptOutcome.STOOD_DOWN, f"{blind}: it wasn't measured")
+    return Ending(AttemptOutcome.SUPERSEDED, f"{', '.join(attempt.codes)} is gone")
 
 
 def _another(attempt: Attempt, instance: Instance) -> Ending | None:

@@ -4,11 +4,13 @@ import threading
 import time
 
 from agent.checker import Check, Checker
+from agent.checks.network import NetworkCheck
 from agent.report import Network
+from agent.settings import Settings
 
 
-def a_checker(measure, *, deadline_seconds=5.0):
-    checker = Checker(Check("network", measure, Network, deadline_seconds))
+def a_checker(measure, *, deadline_seconds=5.0, blank=Network):
+    checker = Checker(Check("network", measure, blank, deadline_seconds))
     checker.open()
     return checker
 
@@ -24,6 +26,25 @@ def test_before_the_first_measurement_nothing_is_known():
     block = a_checker(lambda: Network(bridge="b")).block()
 
     assert ("not measured yet", None, None) == (block.error, block.checked_at, block.bridge)
+
+
+def test_what_failed_still_names_the_links_that_it_was_to_measure():
+    check = NetworkCheck(Settings(("", 0), "", "", "", ("", 0), "", "loco-br", "", "", "", ""))
+
+    def fail():
+        raise OSError("no netlink here")
+
+    checker = a_checker(fail, blank=check.blank)
+    blank = checker.block()
+    failed = run(checker)
+
+    assert ("loco-br", None, None, "not measured yet") == (blank.bridge, blank.tap, blank.bridge_up, blank.error)
+    assert ("loco-br", None, None, "OSError: no netlink here") == (
+        failed.bridge,
+        failed.tap,
+        failed.bridge_up,
+        failed.error,
+    )
 
 
 def test_a_measurement_carries_its_time():

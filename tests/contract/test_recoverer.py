@@ -6,7 +6,7 @@ import pytest
 from attempts import Recovery, World, a_pod_instance, assert_no_act, deleting, ended
 from ledgers import INCIDENT, KEY, WALL_MS, at, put_incident
 
-from agent.report import Actions
+from agent.report import Actions, Network
 from jobs.errors import ClusterError
 from jobs.health.causes import FLEET
 from jobs.health.control import Stop
@@ -227,6 +227,25 @@ def test_a_fault_that_has_gone_by_itself_needs_no_act(recovery, world):
     recovery.run()
 
     assert_no_act(recovery, AttemptOutcome.SUPERSEDED, "ScreenFrozen is gone")
+
+
+def test_a_fault_that_nobody_can_see_is_not_called_gone(tmp_path, world):
+    world.codes = ("BlockUnmeasured",)
+    world.blocks = {"network": Network(bridge="loco-br", tap="tap0", error="no answer for 4 s, due within 2")}
+    recovery = Recovery(tmp_path / "loco.db", world, codes=("TapDown",), action=Action.RESET_INTERFACE)
+    with closing(recovery.connection):
+        recovery.run()
+
+        detail = "nobody can tell whether TapDown still holds: it wasn't measured"
+        assert_no_act(recovery, AttemptOutcome.STOOD_DOWN, detail)
+
+
+def test_a_report_that_stands_still_shows_no_fault_gone(recovery, world):
+    world.codes = ("ReportStale",)
+    recovery.run()
+
+    detail = "nobody can tell whether ScreenFrozen still holds: it wasn't measured"
+    assert_no_act(recovery, AttemptOutcome.STOOD_DOWN, detail)
 
 
 def test_an_agent_that_says_beforehand_that_it_cannot_costs_no_budget(recovery, world):

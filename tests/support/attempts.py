@@ -34,10 +34,12 @@ class World:
     """Everything outside of the store, and its time: sleeping is what lets it pass.
 
     codes: what holds before the act. heals: whether it is gone after it. people: connected before the act.
-    answers: what the agent says to the act. on: called before the event of that name is answered.
+    blocks: of each report, to change. answers: what the agent says to the act.
+    on: called before the event of that name is answered.
     """
 
     codes: tuple[str, ...] = ("ScreenFrozen",)
+    blocks: dict[str, object] = field(default_factory=dict)
     heals: bool = True
     people: int | None = 0
     found: Instance | None = field(default_factory=a_pod_instance)
@@ -91,6 +93,7 @@ class World:
         report = a_report(
             sequence=round(self.seconds * 10),
             sessions=None if self.people is None else {"count": self.people, "sessions": []},
+            **self.blocks,
         )
         return Look(self.seconds, instance, an_assessment(*codes), with_actions(report, self.actions))
 

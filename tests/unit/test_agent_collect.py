@@ -50,6 +50,17 @@ def test_the_agents_own_word_follows_from_the_facts(fields, word):
     assert word == overall_status(a_measured_report(**fields), FULL)
 
 
+def test_before_the_first_round_a_report_names_the_links_that_are_not_measured_yet():
+    network = Rounds(FULL).report().network
+
+    assert ("loco-br", "tap0", None, "not measured yet") == (
+        network.bridge,
+        network.tap,
+        network.tap_up,
+        network.error,
+    )
+
+
 def test_a_missed_round_is_not_made_up_for(monkeypatch):
     """Two rounds at once would take a viewer of a moment for a session."""
     rounds, now, pauses = Rounds(BARE), [0.0], []

@@ -15,6 +15,7 @@ from builders import (
     said,
 )
 
+from agent.report import Network
 from jobs.health.classify import classify, unobserved
 from jobs.health.history import EMPTY
 from jobs.health.model import ProbeOutcome, Verdict
@@ -30,6 +31,14 @@ from jobs.health.model import ProbeOutcome, Verdict
         ({"qemu": {"run_state": None, "qmp_error": "no QMP socket is configured"}}, ["qemu.run_state"]),
         ({"screen": None}, ["screen.verdict"]),
         ({"audio": {"silent_seconds": None}}, ["audio.silent_seconds"]),
+        ({"network": None}, ["network"]),
+        (
+            {"network": Network(bridge="loco-br", tap="tap0", error="no answer for 4 s, due within 2")},
+            ["network.bridge_up", "network.tap_up", "network.tap_in_bridge"],
+        ),
+        ({"network": Network(bridge="loco-br", error="not measured yet")}, ["network.bridge_up"]),
+        ({"network": Network(tap="tap0", error="not measured yet")}, ["network.tap_up"]),
+        ({"network": {"tap_in_bridge": None}}, ["network.tap_in_bridge"]),
     ],
 )
 def test_a_value_that_was_not_measured_makes_the_verdict_unknown(changes, facts):
@@ -37,6 +46,12 @@ def test_a_value_that_was_not_measured_makes_the_verdict_unknown(changes, facts)
 
     assert ("unknown", "none", ["BlockUnmeasured"]) == said(assessment)
     assert facts == [one.fact for one in assessment.reasons[0].evidence]
+
+
+def test_an_agent_that_is_configured_with_no_link_measures_none_and_is_healthy():
+    report = a_report(network=Network(error="no bridge and no tap is configured"))
+
+    assert ("healthy", "none", []) == said(Watch().see(report))
 
 
 def test_the_monitors_own_words_are_the_evidence():

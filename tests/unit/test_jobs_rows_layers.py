@@ -64,10 +64,6 @@ def test_a_qemu_younger_than_the_servers_restart_may_play_again():
     assert [] == codes(watch.see(a_report(audio=audio, qemu={"uptime_seconds": 500.0})))
 
 
-def test_without_a_network_configured_nothing_is_missing():
-    assert ("healthy", "none", []) == said(Watch().see(a_report(network=None)))
-
-
 def test_a_busy_machine_accuses_no_instance_without_a_limit_of_its_own():
     watch = Watch()
     for _ in range(POLICY.load_ticks):

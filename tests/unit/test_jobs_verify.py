@@ -4,6 +4,7 @@ import pytest
 from builders import a_report, an_assessment, an_instance
 from ledgers import KEY
 
+from agent.report import Network
 from jobs.health.recovery import Action, Attempt, AttemptOutcome, AttemptState, Origin
 from jobs.health.rules import BY_WORD
 from jobs.probe.verify import Look, Verification
@@ -224,6 +225,25 @@ def test_a_guest_that_was_mute_before_needs_no_sound_to_have_its_tap_back():
     looks = [a_look(at, "AudioMuted", instance=guest, audio={"silent_seconds": None}) for at in (3, 6, 9)]
 
     assert outcome(attempt, before, *looks)[0] is AttemptOutcome.HEALED
+
+
+def test_a_fault_that_cannot_be_seen_is_not_healed():
+    attempt = an_attempt("TapDown", action=Action.RESET_INTERFACE)
+    blank = Network(bridge="loco-br", tap="tap0", error="no answer for 4 s, due within 2")
+    # That something wasn't measured before the act either must not let it be borne here.
+    before = a_look(-1, "TapDown", "BlockUnmeasured")
+    looks = [a_look(at, "BlockUnmeasured", network=blank) for at in (3, 6, 9)]
+
+    assert outcome(attempt, before, *looks) == (AttemptOutcome.NO_EFFECT, "TapDown can't be seen 10 s after the act")
+    assert outcome(attempt, before, *looks, *(a_look(at) for at in (12, 15, 18)))[0] is AttemptOutcome.HEALED
+
+
+def test_a_network_that_cannot_be_seen_keeps_no_other_fault_from_being_healed():
+    blank = Network(bridge="loco-br", tap="tap0", error="no answer for 4 s, due within 2")
+    before = a_look(-1, "ScreenFrozen", "BlockUnmeasured", network=blank)
+    looks = [a_look(at, "BlockUnmeasured", network=blank) for at in (3, 6, 9)]
+
+    assert outcome(an_attempt("ScreenFrozen"), before, *looks)[0] is AttemptOutcome.HEALED
 
 
 def test_a_deleted_pod_is_well_only_as_another_one():

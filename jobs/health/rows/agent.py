@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from agent.report import Audio
 from jobs.health.model import Evidence, FailureClass, ProbeOutcome, Severity
 from jobs.health.rows.causes import HUNG
+from jobs.health.rows.network import unmeasured
 from jobs.health.rule import Rule, View
 
 
@@ -117,6 +118,7 @@ def _missing_beyond(view: View) -> Iterator[Evidence]:
         yield Evidence("agent", None)
     if view.qemu.run_state is None:
         yield Evidence("qemu.run_state", None, view.qemu.qmp_error or view.qemu.error)
+    yield from unmeasured(view.report.network)
     if view.is_booting:
         return
     if view.instance.expect_motion_seconds is not None and view.screen.verdict is None:

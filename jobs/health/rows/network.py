@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from agent.report import Network
 from jobs.health.history import total
 from jobs.health.model import Evidence, FailureClass, Severity
 from jobs.health.policy import Policy
@@ -14,6 +15,20 @@ from jobs.health.rule import Needs, Rule, View
 def _rate(policy: Policy) -> Needs:
     """Return how often a rate must be too high."""
     return Needs(policy.network_rate_ticks, policy.network_rate_window)
+
+
+def unmeasured(network: Network | None) -> Iterator[Evidence]:
+    """Name what wasn't measured of the links that an agent of ours is configured with; without a block, the block."""
+    if network is None:
+        yield Evidence("network", None)
+        return
+    for fact, value, is_expected in (
+        ("bridge_up", network.bridge_up, network.bridge),
+        ("tap_up", network.tap_up, network.tap),
+        ("tap_in_bridge", network.tap_in_bridge, network.bridge and network.tap),
+    ):
+        if is_expected and value is None:
+            yield Evidence(f"network.{fact}", None, network.error)
 
 
 def errors_per_second(view: View) -> float | None:
