@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from api.instants import parse_rfc3339
-from api.kubectl.ages import UNKNOWN, age, ago, span
+from api.kubectl.ages import UNKNOWN, age, ago, span, until
 from api.kubectl.fields import fields
 from api.kubectl.printing import NONE, plain, table
 from api.kubectl.told import codes
@@ -36,7 +36,7 @@ def recovery(told: Mapping[str, Any], now_ms: int) -> list[str]:
             "Answers": ", ".join(planned["codes"]) if planned.get("action") else None,
             "Hold": told["hold"],
             "Why not now": told["reason"],
-            "Until": ago(planned["until"], now_ms) if planned.get("until") else None,
+            "Until": until(planned["until"], now_ms) if planned.get("until") else None,
         }
     )
 

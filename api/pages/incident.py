@@ -267,5 +267,7 @@ def _now(told: Told, fleet: Fleet) -> str:
         return f'<li class="step next" data-id="next"><h3>Next: it closes</h3>{body}</li>'
     title = f"Next: {plan.action}" if plan.action else "Next: nothing"
     body = _hold(plan) if plan.hold else f"<p>{escape(plan.detail)}.</p>"
-    until = f"<p>No earlier than {when(plan.until_ms)}.</p>" if plan.until_ms is not None and plan.hold else ""
+    until = ""
+    if plan.until_ms is not None and plan.hold:
+        until = f"<p>No earlier than {when(plan.until_ms, is_ahead=True)}.</p>"
     return f'<li class="step next" data-id="next"><h3>{title}</h3>{body}{until}</li>'

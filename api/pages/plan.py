@@ -70,7 +70,7 @@ def _next(standing: Standing, known: Recovering, plan: Plan) -> list[tuple[str, 
         rows.append(("when", f"not now: {escape(why)}" if why else "it is due now"))
     rows += held_rows(hold)
     if plan.until_ms is not None and hold is not None and hold.hold is plan.hold:
-        rows.append(("no earlier than", when(plan.until_ms)))
+        rows.append(("no earlier than", when(plan.until_ms, is_ahead=True)))
     if plan.action and plan.codes:
         rows.append(("for", coded(plan.codes)))
     if plan.action:

@@ -8,10 +8,10 @@ from api.instants import rfc3339
 _UNITS = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
 
-def when(at_ms: int) -> str:
-    """Return `2026-11-24 20:07:43 UTC` as HTML; the script adds how long ago that is."""
-    at = rfc3339(at_ms)
-    return f'<span class="when">{at[:10]} {at[11:19]} UTC <time datetime="{at}" data-lead=""></time></span>'
+def when(at_ms: int, *, is_ahead: bool = False) -> str:
+    """Return `2026-11-24 20:07:43 UTC` as HTML; the script adds how long ago that is, or of one ahead, in how long."""
+    at, lead = rfc3339(at_ms), "in " if is_ahead else ""
+    return f'<span class="when">{at[:10]} {at[11:19]} UTC <time datetime="{at}" data-lead="{lead}"></time></span>'
 
 
 def lasted(ms: int) -> str:

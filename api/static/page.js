@@ -19,12 +19,19 @@ let answeredAt = new Date();
 let clockOffsetMs = 0;
 let title = document.title;
 
-function agoInWords(ms) {
+function spanInWords(ms) {
   const seconds = Math.max(0, Math.round(ms / 1000));
   if (seconds < 120) return `${seconds} s`;
   if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
   if (seconds < 172800) return `${Math.round(seconds / 3600)} h`;
   return `${Math.round(seconds / 86400)} d`;
+}
+
+// lead: what the time is of; of one that is still ahead, `in `.
+function ageInWords(lead, ms) {
+  if (lead === "for ") return lead + spanInWords(ms);
+  if (lead === "in ") return ms < 0 ? lead + spanInWords(-ms) : `${spanInWords(ms)} ago`;
+  return `${lead}${spanInWords(ms)} ago`;
 }
 
 function setText(element, text) {
@@ -34,9 +41,7 @@ function setText(element, text) {
 function tellAges() {
   const now = Date.now() + clockOffsetMs;
   for (const time of document.querySelectorAll("time[data-lead]")) {
-    const lead = time.dataset.lead;
-    const words = agoInWords(now - Date.parse(time.dateTime));
-    setText(time, lead === "for " ? lead + words : `${lead}${words} ago`);
+    setText(time, ageInWords(time.dataset.lead, now - Date.parse(time.dateTime)));
     if (time.title !== time.dateTime) time.title = time.dateTime;
   }
 }
@@ -55,7 +60,7 @@ function tellFreshness() {
     alarm = `This page has lost its source. It was true at ${answeredAt.toLocaleTimeString()}.`;
   } else if (word === "live" && isOld && !document.hidden) {
     word = "nothing new";
-    alarm = `Nothing new was observed for over ${agoInWords(Number(clock.dataset.freshMs))}.`;
+    alarm = `Nothing new was observed for over ${spanInWords(Number(clock.dataset.freshMs))}.`;
   }
   setText(clock.querySelector("b"), word);
   clock.classList.toggle("loud", word !== "live");

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.kubectl.__main__ import COMMANDS, group
-from api.kubectl.ages import age, ago, span
+from api.kubectl.ages import age, ago, span, until
 from api.kubectl.errors import NoSuchThing, WrongUse
 from api.kubectl.explain import _all, _explained
 from api.kubectl.get import _has_changed
@@ -42,7 +42,8 @@ JSON = st.recursive(
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [
-        (-5, "<invalid>"),
+        (-11, "<invalid>"),
+        (-10, "0s"),
         (-0.5, "0s"),
         (0, "0s"),
         (119, "119s"),
@@ -62,7 +63,7 @@ JSON = st.recursive(
         (252_288_000, "8y"),
     ],
 )
-def test_spans_read_as_kubectls(seconds, expected):
+def test_spans_read_as_kubectls_but_of_a_clock_that_is_a_little_behind(seconds, expected):
     assert expected == span(seconds)
 
 
@@ -72,6 +73,18 @@ def test_ages_are_of_an_instant_and_of_nothing_unknown():
     assert "43s" == age("2026-11-24T20:07:00.000Z", now_ms)
     assert "2026-11-24T20:07:00.000Z (43s ago)" == ago("2026-11-24T20:07:00.000Z", now_ms)
     assert ("<unknown>", "<unknown>") == (age(None, now_ms), ago(None, now_ms))
+
+
+@pytest.mark.parametrize(
+    ("ahead_ms", "expected"), [(20_000, "in 20s"), (400, "in 0s"), (0, "0s ago"), (-330_000, "5m30s ago")]
+)
+def test_what_a_hold_waits_for_lies_ahead_until_it_has_come(ahead_ms, expected):
+    at_ms = 1_795_550_863_000
+    planned = {"action": None, "codes": [], "until": "2026-11-24T20:07:43.000Z"}
+    told = {"attempts": 3, "maxAttempts": 3, "next": planned, "hold": "BudgetSpent", "reason": "so it is"}
+
+    assert f"2026-11-24T20:07:43.000Z ({expected})" == until(planned["until"], at_ms - ahead_ms)
+    assert f"Until:        2026-11-24T20:07:43.000Z ({expected})" in recovery(told, at_ms - ahead_ms)
 
 
 def test_cells_are_aligned_and_lines_end_with_text():

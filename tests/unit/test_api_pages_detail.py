@@ -165,12 +165,14 @@ def test_a_stale_instance_says_what_was_last_known():
 
 def test_a_hold_says_what_it_means_and_what_ends_it():
     plan = a_plan(ENTRY, hold=Hold.USER_CONNECTED, detail="1 connected", until_ms=NOW_MS + 260_000)
-    told = said(the_page(sick(a_recovery(plan))))
+    html = the_page(sick(a_recovery(plan)))
+    told = said(html)
 
     assert "why not yet UserConnected 1 connected" in told
     assert "that means The act would cut off somebody who is connected" in told
     assert "it ends at the tick after they left" in told
     assert "no earlier than 2026-11-24 20:12:03 UTC" in told
+    assert '<time datetime="2026-11-24T20:12:03.000Z" data-lead="in "></time>' in html
 
 
 def test_a_plan_that_is_due_is_told_as_due():

@@ -145,6 +145,14 @@ def test_an_open_incident_tells_what_is_next():
     )
 
 
+def test_what_ends_a_hold_lies_ahead():
+    plan = a_plan(ENTRY, hold=Hold.COOL_DOWN, detail="it was acted on", until_ms=NOW_MS + 20_000)
+    html = the_story(an_incident(ENTRY), plan=plan)
+
+    assert "No earlier than 2026-11-24 20:08:03 UTC" in said(html)
+    assert '<time datetime="2026-11-24T20:08:03.000Z" data-lead="in "></time>' in html
+
+
 def test_while_an_attempt_runs_no_second_act_is_told_as_next():
     running = an_attempt(ENTRY, state=AttemptState.RUNNING, outcome=None, ended_at_ms=None)
     told = said(the_story(an_incident(ENTRY), attempts=[running], plan=a_plan(ENTRY)))
