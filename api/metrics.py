@@ -6,8 +6,9 @@ No uid, run id or message is ever a label: a fleet of 1,000 stays below 20 serie
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.exposition import generate_latest as plain_text
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE_OPEN_METRICS
@@ -17,13 +18,14 @@ from prometheus_client.registry import Collector
 
 from agent import __version__
 from agent.report import Block, HealthReport
-from api.families import gauge
+from api.families import counter, gauge
 from api.fleet import Fleet, Standing
 from api.own_metrics import own_families
 from api.snapshot import Snapshot
 from api.volume import Volume
 from jobs.health.model import Verdict
 from jobs.health.people import connected
+from jobs.health.recovery import Action, AttemptOutcome
 
 CHECKS = ("qemu", "video", "screen", "audio", "performance", "network", "sessions", "clients")
 
@@ -112,14 +114,14 @@ def _instances(standings: list[Standing]) -> Iterator[Metric]:
 
 def _recovery(standings: list[Standing], snapshot: Snapshot | None) -> Iterator[Metric]:
     """Yield what recovery did and what it waits for; without samples where a ConfigMap answers."""
-    attempts = CounterMetricFamily(
+    recovery = snapshot.recovery if snapshot else None
+    yield counter(
         "loco_recovery_attempts",
         "Attempts that ended since the store was made",
-        labels=("action", "outcome"),
+        ("action", "outcome"),
+        product(Action, AttemptOutcome) if recovery else (),
+        recovery.totals if recovery else {},
     )
-    for labels, count in snapshot.recovery.totals.items() if snapshot and snapshot.recovery else ():
-        attempts.add_metric(labels, count)
-    yield attempts
     known = [(_labels(standing), standing.recovery) for standing in standings if standing.recovery]
     yield gauge(
         "loco_recovery_attempt_open",

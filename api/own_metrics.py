@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import Metric
 
-from api.families import gauge, lone
+from api.families import counter, gauge, lone
 from api.fleet import Fleet
 from api.snapshot import Snapshot
 from api.volume import Volume
 from jobs.health.brake import COMMON_CAUSE, FLEET_BRAKE
 from jobs.health.causes import FLEET, is_common
 from jobs.health.recovery import Hold
+from jobs.store.fleet import EVENTS
+from jobs.store.outbox import Ending
 
 
 def own_families(fleet: Fleet, volume: Volume) -> Iterator[Metric]:
@@ -91,12 +94,13 @@ def _notifications(snapshot: Snapshot | None) -> Iterator[Metric]:
         ("destination",),
         [((name,), queue.oldest_at_ms / 1000) for name, queue in queues.items() if queue.oldest_at_ms is not None],
     )
-    ended = CounterMetricFamily(
-        "loco_notifications", "Notifications that were sent or given up", labels=("destination", "outcome")
+    yield counter(
+        "loco_notifications",
+        "Notifications that were sent or given up",
+        ("destination", "outcome"),
+        product((name for name in queues if name != EVENTS), (Ending.SENT, Ending.GIVEN_UP)),
+        snapshot.notified if snapshot else {},
     )
-    for labels, count in snapshot.notified.items() if snapshot else ():
-        ended.add_metric(labels, count)
-    yield ended
 
 
 def _stops(fleet: Fleet) -> Iterator[Metric]:

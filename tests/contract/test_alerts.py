@@ -15,12 +15,14 @@ from metric_names import labels_of, metrics_of
 from prometheus import RULES, a_prometheus, groups, rules
 from sick_store import DEAD, LOST, a_sick_fleet
 
+from jobs.clock import Clock
 from jobs.collector import REPORTS
 from jobs.health.brake import COMMON_CAUSE, FLEET_BRAKE
 from jobs.health.model import Verdict
 from jobs.health.recovery import AttemptOutcome, Hold
-from jobs.store import writer
+from jobs.store import ledger, writer
 from jobs.store.connection import transaction
+from jobs.store.ledger import Ending
 from jobs.store.snapshot import MAX_BYTES
 
 CASES = ROOT / "tests/fixtures/prometheus"
@@ -106,6 +108,19 @@ def test_the_case_of_an_alert_has_it_fire_then_resolve_and_another_time_stay_sil
     assert any(set(line) == {"-"} for line in timelines)
 
 
+def test_the_counters_of_the_cases_begin_as_those_of_an_api_do():
+    """At 0, which tests/unit/test_api_metrics.py has the API tell of each action with each outcome."""
+    begins = {
+        series["series"]: series["values"][0]
+        for path in CASES.glob("*.yaml")
+        for case in yaml.safe_load(path.read_text())["tests"]
+        for series in case["input_series"]
+        if "_total{" in series["series"]
+    }
+
+    assert {"0"} == set(begins.values())
+
+
 def promtool(folder, *words):
     return subprocess.run([tool("promtool"), *words], cwd=folder, capture_output=True, text=True, check=False)
 
@@ -136,6 +151,9 @@ def test_a_real_prometheus_evaluates_every_alert_over_a_real_api(tmp_path):
             one["annotations"]["summary"] for one in found["LocoRecoveryExhausted"]["alerts"]
         ]
 
+        refuse(fleet)
+        prometheus.wait(lambda: prometheus.rules()["LocoJobsRefused"]["state"] == "firing", "the first refusal to tell")
+
         # The collector's last tick is moved two minutes back: nothing else tells whether it is alive.
         age(fleet, seconds=120)
         prometheus.wait(lambda: prometheus.rules()["LocoCollectorStale"]["state"] == "firing", "the alert to fire")
@@ -152,6 +170,15 @@ def firing(prometheus):
         for name, rule in prometheus.rules().items()
         if rule["state"] == "firing"
     }
+
+
+def refuse(fleet):
+    """End the attempt that is under way as Kubernetes' first no to a Job."""
+    (attempt,) = ledger.open_attempts(fleet.connection)
+    with transaction(fleet.connection):
+        assert ledger.end(
+            fleet.connection, attempt.id, Ending(AttemptOutcome.NOT_CREATED, "forbidden"), now=Clock().moment()
+        )
 
 
 def age(fleet, *, seconds):
