@@ -12,6 +12,9 @@ Exception
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class AskFailed(Exception):
     """Nobody answered, or with a no."""
@@ -54,6 +57,15 @@ class Strange(Exception):
     """An answer without what every answer of ours has; the error that it led to is its cause."""
 
     exit_code = 1
+
+
+@contextmanager
+def reading_an_answer() -> Iterator[None]:
+    """Read what the API answered. Raises: Strange, for what an answer of another shape leads to."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise Strange(f"what the API answered has another shape than this version knows: {error!r}") from error
 
 
 class NoSuchThing(Exception):

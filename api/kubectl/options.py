@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import click
 
-from api.kubectl.errors import Strange
+from api.kubectl.errors import reading_an_answer
 from api.kubectl.program import Kubectl
 from api.kubectl.source import Proxied, Source
 
@@ -58,12 +58,15 @@ def _namespace(_: click.Context, __: click.Parameter, name: str) -> str:
 def _url(_: click.Context, __: click.Parameter, text: str | None) -> SplitResult | None:
     if text is None:
         return None
+    if "@" in text:  # what stands before it would be shown in every sentence about the address
+        raise click.BadParameter("an address has no @ here, so no user and no password; nothing was asked")
     try:
         url = urlsplit(text)
-        is_whole = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+        host = (url.hostname or "").encode("idna")
+        is_whole = url.scheme in ("http", "https") and bool(host) and url.port != 0 and url.path.isascii()
     except ValueError:
         is_whole = False
-    if not is_whole or url.query or url.fragment or url.username:
+    if not is_whole or url.query or url.fragment:
         raise click.BadParameter(f"{text!r} is no address such as http://127.0.0.1:3000; nothing was asked")
     return url
 
@@ -92,10 +95,8 @@ def source_options(command: _Command) -> _Command:
     @functools.wraps(command)
     def with_source(*, url: SplitResult | None, **others: Any) -> Any:  # noqa: ANN401 - a command's own options
         given = {name: others.pop(name) for name in _OF_CLUSTER}
-        try:
+        with reading_an_answer():
             return command(source=source_of(kubectl_of(**given), url), **others)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise Strange(f"what the API answered has another shape than this version knows: {error!r}") from error
 
     url = click.option("--url", metavar="URL", callback=_url, help="Ask the API at this address, without a cluster.")
     return cast("_Command", _of_cluster(url(with_source)))

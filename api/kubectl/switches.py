@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from api.instants import now_ms, parse_rfc3339, rfc3339
-from api.kubectl.errors import AskFailed, KubectlFailed, WrongUse
+from api.kubectl.errors import AskFailed, KubectlFailed, Strange, WrongUse, reading_an_answer
 from api.kubectl.fleet import see
 from api.kubectl.names import name_argument
 from api.kubectl.options import cluster_options, duration
@@ -115,8 +115,9 @@ def _annotate(kubectl: Kubectl, name: str, values: Mapping[str, str | None]) -> 
 def _pod(kubectl: Kubectl, name: str) -> tuple[str, str]:
     """Return namespace and name of an instance's pod; where nobody can say it, a person who names both is believed."""
     try:
-        (one,) = see(Proxied(kubectl), name).instances.values()
-    except AskFailed:
+        with reading_an_answer():
+            (one,) = see(Proxied(kubectl), name).instances.values()
+    except (AskFailed, Strange):
         namespace, slash, pod = name.partition("/")
         if slash and "/" not in pod:
             return namespace, pod

@@ -153,6 +153,15 @@ def test_a_plan_that_isnt_told_is_no_reason_to_invent_one(loco, server, answer, 
     assert loco("recover", "instance-0", "--dry-run").stdout.startswith(expected)
 
 
+@pytest.mark.parametrize("command", ["pause", "resume"])
+def test_an_api_of_another_shape_is_one_sentence_to_who_wants_a_pod_of_it(loco, server, command):
+    server.others[DEEP_HEALTH] = {"recovery": None}
+    done = loco(command, "instance-0")
+
+    sentence = "kubectl loco: what the API answered has another shape than this version knows: KeyError('kubernetes')"
+    assert (1, "", f"{sentence}\n") == (done.returncode, done.stdout, done.stderr)
+
+
 def test_an_unknown_instance_is_one_sentence_and_nothing_is_made(loco, server):
     done = loco("recover", "instance-9")
 

@@ -271,7 +271,9 @@ def test_a_closed_pipe_is_silent(served):
     ("words", "expected"),
     [
         (("get", "--url", "ftp://x"), "'ftp://x' is no address such as http://127.0.0.1:3000; nothing was asked"),
-        (("get", "--url", "http://a:b@x/"), "is no address such as"),
+        (("get", "--url", "http://127.0.0.1:9/ä"), "is no address such as"),
+        (("get", "--url", "http://a..b"), "is no address such as"),
+        (("get", "--url", f"http://{64 * 'a'}.example"), "is no address such as"),
         (("get", "--url", "http://127.0.0.1:99999"), "is no address such as"),
         (("incidents", "--since", "soon"), "'soon' is no span of time; 90s, 15m, 1h30m or 2d is one; nothing was done"),
         (("incidents", "--since", "9999d"), "'9999d' is longer than a year; nothing was done"),
@@ -292,6 +294,14 @@ def test_wrong_use_is_one_sentence(words, expected):
 
     assert (2, "", 1) == (done.code, done.out, done.err.count("\n"))
     assert expected in done.err
+
+
+@pytest.mark.parametrize("url", ["http://jane:hush@x/", "http://:hush@x", "http://jane:hush@[x", "jane:hush@x"])
+def test_a_password_in_an_address_is_refused_and_not_shown(url):
+    done = typed("get", "--url", url)
+
+    sentence = "an address has no @ here, so no user and no password; nothing was asked"
+    assert (2, f"kubectl loco: Invalid value for '--url': {sentence}\n") == (done.code, done.err)
 
 
 @pytest.mark.parametrize("form", [("--url", "{}"), ("--url={}",), ("-n", "loco-health", "--url", "{}")])
@@ -325,6 +335,14 @@ def test_something_else_at_the_address_is_one_sentence(body, expected):
         done = typed("get", "--url", f"http://127.0.0.1:{server.port}")
 
     assert (1, "", 1, True) == (done.code, done.out, done.err.count("\n"), expected in done.err)
+
+
+def test_a_time_that_is_none_is_one_sentence():
+    with serving(answering(b'[{"command": "collect", "startedAt": "yesterday"}]')) as server:
+        done = typed("runs", "--url", f"http://127.0.0.1:{server.port}")
+
+    assert (1, 1) == (done.code, done.err.count("\n"))
+    assert "has another shape than this version knows: ValueError(" in done.err
 
 
 def test_an_answer_that_is_cut_off_is_one_sentence():
