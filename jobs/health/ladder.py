@@ -100,9 +100,7 @@ def _climb(situation: Situation, codes: tuple[str, ...]) -> Rung | Held:
     """Return the lowest rung that is left."""
     is_word = BY_WORD.issuperset(codes)
     # What was done about the stream says nothing of a fault that was measured.
-    counted = [
-        one for one in situation.attempts if one.outcome in _COUNTED and (is_word or one.action not in STREAM_ACTS)
-    ]
+    counted = [one for one in situation.attempts if _was_climbed(one) and (is_word or one.action not in STREAM_ACTS)]
     over = _is_over(situation, counted)
     if over:
         return Held(Hold.NEEDS_HUMAN, over)
@@ -124,6 +122,12 @@ def _climb(situation: Situation, codes: tuple[str, ...]) -> Rung | Held:
     # A client's own trouble is its player's, and calls nobody unless something was tried.
     is_ours = bool(tried) or not STREAM_ACTS.issuperset(rungs)
     return Held(Hold.NEEDS_HUMAN if is_ours else Hold.NOT_ACTIONABLE, f"no rung is left for {', '.join(codes)}; {told}")
+
+
+def _was_climbed(attempt: Attempt) -> bool:
+    """Tell whether an attempt shows what its rung can do; one whose pod never got to act only costs budget."""
+    is_lost = attempt.outcome is AttemptOutcome.UNKNOWN and attempt.has_never_acted
+    return attempt.outcome in _COUNTED and not is_lost
 
 
 def _is_over(situation: Situation, counted: list[Attempt]) -> str:

@@ -195,3 +195,11 @@ class Attempt:
     session_seconds_lost: float | None
     has_evidence: bool
     ended_ms: int | None = None
+
+    @property
+    def has_never_acted(self) -> bool:
+        """Tell whether it ended and is proven to have begun no act: of a store that was lost, later ones may have been.
+
+        Its end is a fence; nothing that comes after it acts.
+        """
+        return self.acted_ms is None and self.ended_ms is not None and self.spent_ms <= self.ended_ms

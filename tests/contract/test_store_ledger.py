@@ -135,11 +135,12 @@ def test_attempts_that_ended_before_their_act_cost_no_budget_but_have_a_bound_of
     assert isinstance(_book(connection, HOUR + 1), Attempt)
 
 
-def test_an_unknown_outcome_counts_as_an_act(connection):
+def test_an_unknown_outcome_counts_as_an_act_though_it_is_proven_to_be_none(connection):
     for number in range(3):
         attempt = _book(connection, number * 100)
         assert _end(connection, attempt, number * 100 + 1, AttemptOutcome.UNKNOWN)
 
+    assert all(one.has_never_acted for one in ledger.every(connection))
     assert Hold.BUDGET_SPENT is _book(connection, 400).hold
 
 
@@ -286,6 +287,7 @@ def test_what_an_earlier_store_did_counts_as_late_as_its_jobs_could_act(path):
         adopted = ledger.every(connection)
         assert [Origin.ADOPTED] * 3 == [attempt.origin for attempt in adopted]
         assert [(AttemptOutcome.UNKNOWN, EARLIER_STORE_MS)] * 3 == [(one.outcome, one.spent_ms) for one in adopted]
+        assert not any(one.has_never_acted for one in adopted)
         assert Hold.BUDGET_SPENT is _book(connection, HOUR + EARLIER_STORE_MS / 1000 - 1).hold
         assert isinstance(_book(connection, HOUR + EARLIER_STORE_MS / 1000), Attempt)
 
@@ -309,6 +311,7 @@ def test_a_restored_backup_is_another_store_that_acts_only_once_it_has_asked(pat
     with closing(open_store(backup_path(path))) as copy:
         assert ledger.store_name(connection) != ledger.store_name(copy)
         assert [] == ledger.open_attempts(copy)
+        assert not any(one.has_never_acted for one in ledger.every(copy))
         assert Hold.LEDGER_UNREAD is _book(copy, 300).hold
         with transaction(copy):
             ledger.adopt(

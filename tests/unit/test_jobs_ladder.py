@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from situations import ACTS, a_situation, acting_report, an_attempt, lasting
+from situations import ACTS, WITNESSED_MS, a_situation, acting_report, an_attempt, lasting
 
 from agent.report import Actions
 from jobs.health.ladder import FROZEN, next_rung
 from jobs.health.policyfile import parse_policy
-from jobs.health.recovery import Action
+from jobs.health.recovery import Action, AttemptOutcome
 from jobs.health.remedies import REMEDIES
 from jobs.health.rules import BY_CODE
 from jobs.health.situation import Leave, Wish
@@ -109,6 +109,16 @@ def test_a_rung_that_did_not_help_leads_to_the_next(outcome):
 @pytest.mark.parametrize("outcome", ["superseded", "stood-down", "not-created", "name-collision", None])
 def test_an_attempt_that_never_acted_is_made_again(outcome):
     assert "reset-guest" == rung("QemuStuck", attempts=(an_attempt("reset-guest", outcome),))
+
+
+def test_an_attempt_whose_pod_provably_never_acted_climbs_no_rung():
+    lost = replace(an_attempt("reset-guest", "unknown-outcome"), acted_ms=None, ended_ms=WITNESSED_MS)
+
+    assert "reset-guest" == rung("QemuStuck", attempts=(lost,) * 2)
+    assert "reset-guest" == rung("QemuStuck", attempts=(replace(lost, action=Action.RESTART_QEMU),))
+    assert "restart-qemu" == rung("QemuStuck", attempts=(replace(lost, spent_ms=WITNESSED_MS + 1),))
+    assert "restart-qemu" == rung("QemuStuck", attempts=(replace(lost, ended_ms=None),))
+    assert "restart-qemu" == rung("QemuStuck", attempts=(replace(lost, outcome=AttemptOutcome.REFUSED),))
 
 
 def test_a_rung_that_healed_is_taken_again_when_the_fault_comes_back():

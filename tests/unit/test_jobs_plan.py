@@ -107,6 +107,13 @@ def test_holds_are_asked_in_the_order_of_their_table():
     assert set(Hold) == set(HOLDS)
 
 
+def test_pods_that_never_get_to_act_spend_the_budget_and_that_is_told():
+    lost = replace(an_attempt("reset-interface", "unknown-outcome"), acted_ms=None, ended_ms=WITNESSED_MS)
+    spent = plan("TapDown", refusal=SPENT, attempts=(lost,) * 3)
+
+    assert (Hold.BUDGET_SPENT, Action.RESET_INTERFACE) == (spent.hold, spent.action)
+
+
 def test_a_hold_says_what_waits_for_what_and_until_when():
     spent = plan("ScreenFrozen", refusal=SPENT)
 
