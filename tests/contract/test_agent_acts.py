@@ -45,8 +45,18 @@ class Acting(Decoy):
 
     def sees(self, question, seconds=20):
         """Return the first report for which a question holds."""
-        wait_for(lambda: question(self.report()), seconds)
-        return self.report()
+        seen = []
+
+        def is_so():
+            seen.append(self.report())
+            return question(seen[-1])
+
+        wait_for(is_so, seconds)
+        return seen[-1]
+
+    def knows_qemu(self, report):
+        """Tell whether the agent has met the QEMU that runs now: its rounds are seconds apart."""
+        return report["performance"]["qemu_pid"] == str(self.pid("qemu"))
 
     def ip(self, *words):
         """Run `ip` in the decoy's network namespace and return what it says."""
@@ -75,6 +85,7 @@ def decoy(running):
     """Return a healthy decoy that its agent has seen so, and heal it after a test that left it sick."""
     running.have_quota()
     running.sees(lambda report: report["overall_status"] == "healthy" and report["audio"]["qemu_streams"], 60)
+    running.sees(running.knows_qemu)
     yield running
     running.heal()
 
@@ -226,11 +237,12 @@ def test_restart_qemu_ends_it_and_the_restart_is_no_finding(decoy, fault, steps)
 
 
 def test_a_qemu_that_died_by_itself_is_a_finding_and_leaves_nothing_to_restart(decoy):
+    before = decoy.report()["qemu"]["restarts"]
     os.kill(decoy.pid("qemu"), signal.SIGKILL)
     decoy.sees(lambda report: report["qemu_healthy"] is False)
     status, answer = decoy.act("restart-qemu")
     decoy.heal()
-    report = decoy.sees(lambda report: report["qemu"]["restarts"])
+    report = decoy.sees(lambda report: report["qemu"]["restarts"] == before + 1)
 
     assert (422, "cannot") == (status, answer["reason"])
     assert report["qemu"]["seconds_since_restart"] >= 0
