@@ -19,7 +19,7 @@ from jobs.errors import ClusterError
 from jobs.health.model import InstanceKey
 from jobs.health.recovery import Action, Attempt, AttemptOutcome, AttemptState, Limits, Order, Origin, Plan
 from jobs.recovery.adoption import is_strange, newest_of, orders_of, take_over
-from jobs.recovery.endings import ending_of
+from jobs.recovery.endings import CREATE_MS, ending_of
 from jobs.recovery.jobs import JobState, Look, RecoveryJobs
 from jobs.store import ledger, plans
 from jobs.store.connection import reading
@@ -37,8 +37,6 @@ PLAN_MS = 35_000
 MAX_OPEN = 8
 MAX_BOOKED = 2
 
-# chosen: after so long without a Job an attempt is over, because what it was planned on is.
-CREATE_MS = 60_000
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 15.0
 

@@ -5,7 +5,8 @@ from launching import CRONJOB, JOBS, Dispatch, a_fleet, cluster_jobs, jobs_of, o
 from object_server import an_object_server
 
 from jobs.health.recovery import AttemptOutcome, AttemptState
-from jobs.recovery.launcher import CREATE_MS, MAX_BOOKED, MAX_OPEN
+from jobs.recovery.endings import CREATE_MS
+from jobs.recovery.launcher import MAX_BOOKED, MAX_OPEN
 from jobs.store import ledger
 from jobs.store.connection import transaction
 

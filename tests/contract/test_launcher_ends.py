@@ -5,7 +5,7 @@ from launching import JOBS, PODS, Dispatch, a_fleet, cluster_jobs, finish, jobs_
 from object_server import an_object_server
 
 from jobs.health.recovery import AttemptOutcome, AttemptState
-from jobs.recovery.endings import JOB_MS
+from jobs.recovery.endings import CREATE_MS, JOB_MS, LIFE_MS
 from jobs.store import ledger
 from jobs.store.connection import transaction
 
@@ -123,13 +123,15 @@ def test_a_job_that_another_replaced_under_its_name_has_vanished(fleet, objects,
     assert "its Job isn't there any more (another Job has its name), no act was begun" == only(fleet).detail
 
 
-def test_a_job_that_goes_on_for_ever_is_given_up(fleet, objects, dispatch):
-    dispatch.go(JOB_MS // 1000)
+def test_a_job_that_goes_on_for_ever_is_given_up_though_not_before_one_that_was_made_late_must_be_over(
+    fleet, objects, dispatch
+):
+    dispatch.go((CREATE_MS + LIFE_MS) // 1000 + 10)
     early = only(fleet).state
-    dispatch.go(10)
+    dispatch.go(30)
 
     assert AttemptState.PLANNED is early
-    assert "nothing was heard of it for 360 s, no act was begun" == only(fleet).detail
+    assert "its Job isn't over 420 s after it was booked, no act was begun" == only(fleet).detail
 
 
 def test_an_api_server_that_is_away_ends_nothing(fleet, objects, dispatch):

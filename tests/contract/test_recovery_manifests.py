@@ -26,6 +26,7 @@ from jobs.cluster import annotations
 from jobs.health import control
 from jobs.health.policy import Policy
 from jobs.health.policyfile import parse_policy
+from jobs.recovery.endings import LIFE_MS
 
 LABEL = "app.kubernetes.io/component"
 RECOVER = "CronJob loco-health/recover"
@@ -49,6 +50,7 @@ def test_the_template_never_fires_and_its_job_is_one_pod_that_is_never_tried_aga
     assert {"backoffLimit": 0, "podReplacementPolicy": "Failed", "activeDeadlineSeconds": 300} == {
         key: job[key] for key in ("backoffLimit", "podReplacementPolicy", "activeDeadlineSeconds")
     }
+    assert LIFE_MS == 1000 * (job["activeDeadlineSeconds"] + job["template"]["spec"]["terminationGracePeriodSeconds"])
     # Longer than the ledger's hour: a store that was lost learns from the Jobs what was done in it.
     assert 86_400 == job["ttlSecondsAfterFinished"]
     assert "Never" == job["template"]["spec"]["restartPolicy"]
