@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from agent.report import HealthReport
 from api.instants import rfc3339
 from api.recovery import Recovering
 from api.snapshot import Report, Snapshot
@@ -76,6 +77,11 @@ class Standing:
         if self.latest is None or self.is_stale or self.latest.outcome is not ProbeOutcome.OK:
             return False
         return all(reason.code != REPORT_STALE for reason in self.reasons)
+
+    @property
+    def current_report(self) -> HealthReport | None:
+        """Return the report of the latest tick, None where that brought none; an older one says nothing of now."""
+        return self.report.fields if self.report and self.is_report_current else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from agent.report import Client, HealthReport
 from jobs.health.model import Connectivity, ConnectivityOutcome
 
-_SAYS_NOTHING = (ConnectivityOutcome.NOT_DIALLED, ConnectivityOutcome.DENIED, ConnectivityOutcome.TOO_MANY)
+# How a handshake from outside ends that tells nothing of whether a viewer would get in.
+SAYS_NOTHING = (ConnectivityOutcome.NOT_DIALLED, ConnectivityOutcome.DENIED, ConnectivityOutcome.TOO_MANY)
 
 
 def is_vnc_available(connectivity: Connectivity | None, report: HealthReport | None) -> bool | None:
@@ -18,7 +19,7 @@ def is_vnc_available(connectivity: Connectivity | None, report: HealthReport | N
 
     A server that wants no probe of ours says nothing about people.
     """
-    if connectivity is not None and connectivity.outcome not in _SAYS_NOTHING:
+    if connectivity is not None and connectivity.outcome not in SAYS_NOTHING:
         return connectivity.outcome is ConnectivityOutcome.OK
     return report.video.vnc_available if report and report.video else None
 

@@ -17,7 +17,8 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from agent import __version__
-from agent.report import Block, HealthReport
+from agent.report import Block
+from api import measured
 from api.families import counter, gauge
 from api.fleet import Fleet, Standing
 from api.own_metrics import own_families
@@ -94,15 +95,15 @@ def _instances(standings: list[Standing]) -> Iterator[Metric]:
     )
     yield gauge(
         "loco_instance_sessions",
-        "People who are connected; absent where nobody can tell",
+        "People who are connected, over VNC or a stream; absent where nobody can tell",
         INSTANCE,
-        [(_labels(s), people) for s in standings if (people := _people(s)) is not None],
+        [(_labels(s), people) for s in standings if (people := connected(s.current_report)) is not None],
     )
     yield gauge(
         "loco_instance_frames_per_second",
         "Counted updates of the screen; absent where nothing was measured",
         INSTANCE,
-        [(_labels(s), rate) for s in standings if (rate := _frame_rate(s)) is not None],
+        [(_labels(s), rate) for s in standings if (rate := measured.frame_rate(s.current_report)) is not None],
     )
     yield gauge(
         "loco_incident_open",
@@ -145,21 +146,8 @@ def _labels(standing: Standing) -> tuple[str, str]:
 
 def _checks(standing: Standing) -> Iterator[tuple[str, bool]]:
     """Yield each check of the latest report with whether it measured."""
-    if standing.report is None or not standing.is_report_current:
-        return
-    report: HealthReport = standing.report.fields
-    for check in CHECKS:
+    report = standing.current_report
+    for check in CHECKS if report else ():
         block: Block | None = getattr(report, check)
         if block is not None:
             yield check, block.error is None
-
-
-def _people(standing: Standing) -> int | None:
-    """Return how many people are connected by the latest report, None where it doesn't tell."""
-    return connected(standing.report.fields) if standing.report and standing.is_report_current else None
-
-
-def _frame_rate(standing: Standing) -> float | None:
-    """Return the measured frame rate of the latest report, None where it has none."""
-    video = standing.report.fields.video if standing.report and standing.is_report_current else None
-    return video.estimated_frame_rate if video else None

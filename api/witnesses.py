@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from api.fleet import Standing
+from api.measured import SAYS_NOTHING
 from jobs.health.model import ConnectivityOutcome, ProbeOutcome, Verdict
 
 _WELL = {"healthy": True, "degraded": False, "unhealthy": False}
-_SAYS_NOTHING = (ConnectivityOutcome.NOT_DIALLED, ConnectivityOutcome.DENIED, ConnectivityOutcome.TOO_MANY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def _handshake(standing: Standing) -> Witness:
         took = "" if known.latency_seconds is None else f" after {known.latency_seconds * 1000:.1f} ms"
         return Witness(name, f"a viewer gets in{took}", True, known.checked_at_ms)  # noqa: FBT003
     said = f"{known.outcome}: {known.detail}".rstrip(": ")
-    return Witness(name, said, None if known.outcome in _SAYS_NOTHING else False, known.checked_at_ms)
+    return Witness(name, said, None if known.outcome in SAYS_NOTHING else False, known.checked_at_ms)
 
 
 def _pod(standing: Standing) -> Witness:

@@ -17,8 +17,8 @@ def told(deep: Mapping[str, Any]) -> dict[str, Any]:
 
     Measured values are null where the last report isn't that of the latest tick.
     """
-    pod, measured = deep["kubernetes"], _measured(deep)
-    recovery = deep["recovery"]
+    pod, measured, recovery = deep["kubernetes"], deep["measured"] or {}, deep["recovery"]
+    load = _block(deep["deepHealth"], "performance") if deep["measured"] else {}
     return {
         "name": deep["instanceId"],
         "namespace": pod.get("namespace"),
@@ -35,14 +35,14 @@ def told(deep: Mapping[str, Any]) -> dict[str, Any]:
         "observedAt": deep["observedAt"],
         "reportedAt": deep["reportedAt"],
         "stale": deep["stale"],
-        "sessions": _of(measured, "sessions", "count"),
-        "frameRate": _of(measured, "video", "estimated_frame_rate"),
-        "audioLevel": _of(measured, "audio", "estimated_level"),
-        "cpuPercent": _of(measured, "performance", "cpu_usage"),
-        "cpuScope": _of(measured, "performance", "scope"),
-        "qemuCpuPercent": _of(measured, "performance", "qemu_cpu"),
-        "memoryPercent": _of(measured, "performance", "memory_usage"),
-        "connectionLatencySeconds": _of(deep, "connectivity", "latencySeconds") if not deep["stale"] else None,
+        "sessions": measured.get("connected"),
+        "frameRate": measured.get("frameRate"),
+        "audioLevel": measured.get("audioLevel"),
+        "cpuPercent": load.get("cpu_usage"),
+        "cpuScope": load.get("scope"),
+        "qemuCpuPercent": load.get("qemu_cpu"),
+        "memoryPercent": load.get("memory_usage"),
+        "connectionLatencySeconds": None if deep["stale"] else _block(deep, "connectivity").get("latencySeconds"),
         "incident": deep["incident"],
         "recovery": {
             "attempts": recovery["attempts"],
@@ -91,14 +91,7 @@ def number(value: float | None, digits: int) -> str:
     return UNKNOWN if value is None else f"{value:.{digits}f}"
 
 
-def _measured(deep: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the last report where it is that of the latest tick, and no repetition of an old one."""
-    probe = deep["probe"]
-    is_repeated = any(one["code"] == "ReportStale" for one in deep["reasons"])
-    is_current = not deep["stale"] and not is_repeated and probe is not None and probe["outcome"] == "ok"
-    return deep["deepHealth"] if is_current else None
-
-
-def _of(blocks: Mapping[str, Any] | None, block: str, field: str) -> Any:  # noqa: ANN401 - JSON
-    found = (blocks or {}).get(block)
-    return found.get(field) if isinstance(found, Mapping) else None
+def _block(blocks: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return one block, empty where there is none."""
+    found = blocks.get(name)
+    return found if isinstance(found, Mapping) else {}

@@ -19,7 +19,7 @@ TITLES = {
     "video": "Video",
     "screen": "Screen",
     "audio": "Audio",
-    "sessions": "People connected",
+    "sessions": "People connected over VNC",
     "clients": "Browsers that stream",
     "performance": "Load",
     "network": "Network",

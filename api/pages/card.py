@@ -13,6 +13,7 @@ from api.pages.filters import node_of
 from api.pages.screen import screen
 from api.trends import Trend, percent, since
 from jobs.health.model import FailureClass, Reason, Severity
+from jobs.health.people import connected
 from jobs.health.wording import fact, meaning
 
 # chosen: what is read at a glance; the rest is folded away.
@@ -98,7 +99,7 @@ def _recovery(standing: Standing) -> str:
 
 def _facts(standing: Standing, trend: Trend | None) -> str:
     """Return what the latest report measured: frames and sound with their last hour, and who is connected."""
-    report = standing.report.fields if standing.report and standing.is_report_current else None
+    report = standing.current_report
     frames = _hour(trend.frame_rates if trend else None, "Frames a second in the last hour")
     sound = _hour(trend.levels if trend else None, "Sound level in the last hour", highest=1.0)
     rows = (("sessions", _sessions(report), ""), ("frames", _frames(report), frames), ("sound", _sound(report), sound))
@@ -127,8 +128,8 @@ def _sound(report: HealthReport | None) -> str:
 
 
 def _sessions(report: HealthReport | None) -> str:
-    """Return how many people are connected."""
-    count = report.sessions.count if report and report.sessions else None
+    """Return how many people are connected, over VNC or a stream, as recovery counts them."""
+    count = connected(report)
     return _UNMEASURED if count is None else str(count)
 
 

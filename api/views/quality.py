@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from agent.report import HealthReport
 from api import measured
 from api.fleet import Fleet, Source, Standing
 from api.instants import rfc3339, rfc3339_or_none
 from api.views.instances import kubernetes_of
 from api.views.recovery import recovery
 from jobs.health.model import Connectivity, Evidence, FailureClass, Reason, Severity, Verdict
+from jobs.health.people import connected
 from jobs.health.wording import sentence
 from jobs.store.reader import Latest
 
@@ -29,6 +31,7 @@ def deep_health(standing: Standing) -> dict[str, Any]:
         "timestamp": rfc3339_or_none(standing.observed_at_ms),
         "overallStatus": standing.verdict,
         "deepHealth": standing.report.received if standing.report else None,
+        "measured": _measured(standing.current_report),
         "failureType": standing.failure_class,
         "recoveryNeeded": is_recovery_needed(standing),
         "errors": errors(standing.reasons),
@@ -51,7 +54,7 @@ def deep_health(standing: Standing) -> dict[str, Any]:
 
 def quality(standing: Standing) -> dict[str, Any]:
     """Return the seed's quality metrics: what the latest tick measured, null for everything else."""
-    report = standing.report.fields if standing.report and standing.is_report_current else None
+    report = standing.current_report
     connectivity = standing.latest.connectivity if standing.latest and not standing.is_stale else None
     return {
         "instanceId": standing.instance.public_id,
@@ -145,6 +148,17 @@ def _last_assessment(latest: Latest) -> dict[str, Any]:
         "reasons": [reason_shape(reason) for reason in made.reasons],
         "observedAt": rfc3339(made.observed_at_ms),
         "since": rfc3339(latest.since_ms),
+    }
+
+
+def _measured(report: HealthReport | None) -> dict[str, Any] | None:
+    """Return what the report of the latest tick measured, as far as it can be believed; None without one."""
+    if report is None:
+        return None
+    return {
+        "connected": connected(report),
+        "frameRate": measured.frame_rate(report),
+        "audioLevel": measured.audio_level(report),
     }
 
 
