@@ -71,7 +71,7 @@ class Alertmanager:
         self._links = links
         self._clock = clock
         self._stand_seconds = stand_seconds
-        self._stood_since: dict[str, float] = {}
+        self._stood_since: dict[str, float] = {}  # by the notice's name
         self._began: str | None = None
         self._shown_up_to = 0
 
@@ -132,24 +132,26 @@ class Alertmanager:
         if not reply.problem:
             now = time.monotonic()
             for letter in letters:
-                self._stood_since.setdefault(letter.incident.id, now)
+                self._stood_since.setdefault(letter.notice.name, now)
         return reply
 
     def _end(self, letter: Letter) -> tuple[Reply, list[Sent]]:
-        """End the alerts of an incident; one that doesn't stand there yet is shown first, and ends later."""
+        """End the alerts of an incident, once the youngest has stood there; one that doesn't yet is shown first."""
         if not letter.earlier:  # nothing was ever told of it
             return Reply(None), [Sent(letter)]
-        since = self._stood_since.get(letter.incident.id)
-        if since is None:
-            reply = self._show(letter.earlier)
+        names = [one.notice.name for one in letter.earlier]
+        if unshown := [one for one in letter.earlier if one.notice.name not in self._stood_since]:
+            reply = self._show(unshown)
             wait_seconds = None if reply.problem else self._stand_seconds
             return reply, [Sent(letter, reply.problem, wait_seconds)]
-        left_seconds = since + self._stand_seconds - time.monotonic()
+        youngest_since = max(self._stood_since[name] for name in names)
+        left_seconds = youngest_since + self._stand_seconds - time.monotonic()
         if left_seconds > 0:
             return Reply(None), [Sent(letter, wait_seconds=left_seconds)]
         reply = self._post(resolved(letter, self._links))
         if not reply.problem:
-            self._stood_since.pop(letter.incident.id, None)
+            for name in names:
+                del self._stood_since[name]
         return reply, [Sent(letter, reply.problem)]
 
     def _note_restart(self) -> None:

@@ -17,14 +17,10 @@ from jobs.health.history import EMPTY
 from jobs.health.incident import Incident
 from jobs.health.model import Evidence, FailureClass, Instance, InstanceKey, Pod, Reason, Severity, Verdict
 from jobs.health.recovery import Action, Hold, Plan
-from jobs.notify import alertmanager as alertmanager_module
 from jobs.notify import alerts
-from jobs.notify.address import Links, parse_receiver
-from jobs.notify.alertmanager import Alertmanager
+from jobs.notify.address import Links
 from jobs.notify.letter import in_words, letter_of
-from jobs.notify.posting import Reply
 from jobs.notify.secret import read_keys
-from jobs.notify.sending import Task
 from jobs.notify.signature import sign
 from jobs.notify.wire import Envelope, a_test, encode, envelope
 from jobs.store.deliveries import Notice
@@ -35,7 +31,6 @@ PAGE = (DOCS / "notifications.md").read_text()
 SCHEMA = DOCS / "notification.schema.json"
 
 AT_MS = 1_795_662_000_000
-ANSWER_SECONDS = 4.0
 POD = Pod(namespace="loco", name="loco-emulator-0", phase="Running", node="worker-2")
 INSTANCE = Instance(
     InstanceKey("loco/loco-emulator-0"),
@@ -336,49 +331,3 @@ def test_an_old_message_is_refused_by_the_docs_example(is_ours, tmp_path, monkey
     headers, body = signed(tmp_path, at_seconds=AT_MS // 1000)
 
     assert not is_ours(KEY, headers, body)
-
-
-class SlowLine:
-    """A line whose receiver takes all, each after some seconds of its own clock. shown: incidents, in their order."""
-
-    address = parse_receiver("LOCO_ALERTMANAGER_URL", "http://alerts:9093/api/v2/alerts")
-
-    def __init__(self):
-        self.now = 1000.0
-        self.shown = []
-
-    def monotonic(self):
-        """Return what the clock shows."""
-        return self.now
-
-    def post(self, body, _headers):
-        """Take a request."""
-        self.now += ANSWER_SECONDS
-        self.shown += [alert["labels"]["incident"] for alert in json.loads(body)]
-        return Reply(None, 200)
-
-    def get(self, _path):
-        """Say nothing of its start."""
-
-
-@pytest.fixture
-def line(monkeypatch):
-    line = SlowLine()
-    monkeypatch.setattr(alertmanager_module, "time", line)
-    return line
-
-
-def test_however_many_are_open_messages_are_sent_within_the_time_and_all_are_told_again_in_turn(line):
-    alertmanager = Alertmanager(line, LINKS, clock=lambda: AT_MS)
-    names = [f"incident-{number}" for number in range(300)]
-    standing = tuple(a_letter(incident=replace(INCIDENT, id=name)) for name in names)
-    began_at = line.now
-    report = alertmanager.send(Task((a_letter(),), standing))
-    took_seconds = line.now - began_at
-    for _ in range(2):
-        alertmanager.send(Task((), standing))
-
-    assert [None] == [one.problem for one in report.sent]
-    assert 3 * ANSWER_SECONDS == took_seconds
-    assert set(names) <= set(line.shown)
-    assert names[:128] == line.shown[:128]
