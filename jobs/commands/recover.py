@@ -16,7 +16,7 @@ import click
 from agent.commandline import log_level_option, start_logging
 from jobs.clock import Clock
 from jobs.commands.options import recovery_options, store_option
-from jobs.errors import ConfigError
+from jobs.errors import ClusterError, ConfigError, StoreError
 from jobs.health.model import Instance, InstanceKey
 from jobs.health.recovery import Action, Attempt, AttemptOutcome
 from jobs.holder import own_name
@@ -107,15 +107,20 @@ def place_options(command: Callable[..., int]) -> Callable[..., int]:
 def recover(*, place: Place, asked: Asked, attempt: str, runner: str, log_level: str) -> int:
     """Claim a booked attempt, or plan and book one; act; look until the instance is well or the deadline has passed.
 
-    Exit code 0: healed, or nothing was to be done; 1: it didn't help, or nobody knows; 75: something couldn't be asked.
+    Exit code 0: healed, or nothing was to be done; 1: it didn't help, or nobody knows; 75: API server or store failed.
 
     Example: python -m jobs recover --store loco.db --instance instance-3 --dry-run
     """
     start_logging(log_level)
     signal.alarm(LONGEST_SECONDS)
     run = _Run(place, asked, runner or own_name())
-    with closing(open_store(place.store)) as connection:
-        public_id, result = run.booked(connection, attempt) if attempt else run.asked_for(connection)
+    try:
+        with closing(open_store(place.store)) as connection:
+            public_id, result = run.booked(connection, attempt) if attempt else run.asked_for(connection)
+    except (ClusterError, StoreError) as error:
+        # Only what comes before the claim, or is the claim, gets here.
+        public_id = asked.instance
+        result = Result(AttemptOutcome.STOOD_DOWN, f"nothing was done: {error}", is_unusable=True)
     line = line_of(result, public_id)
     tell(line)
     click.echo(line)
@@ -171,7 +176,7 @@ class _Run:
             return known.public_id, self._recover(connection, means, booked, None)
 
     def _recover(self, connection: sqlite3.Connection, means: Means, attempt: Attempt, store: str | None) -> Result:
-        pace = Pace(clock=self._clock, sleep=self._sleep, is_leaving=lambda: self._is_leaving)
+        pace = Pace(clock=self._clock, sleep=self._sleep, rest=time.sleep, is_leaving=lambda: self._is_leaving)
         recoverer = Recoverer(connection, means, self._patience(connection), pace)
         is_dry_run = self._place.recovery.leave.is_dry_run
         return recoverer.run(attempt.id, self._runner, store=store, is_dry_run=is_dry_run)

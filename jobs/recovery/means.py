@@ -74,10 +74,14 @@ class Means:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """The run's time. sleep: returns early once `is_leaving`, which says that the process was asked to end."""
+    """The run's time. sleep: returns early once `is_leaving`, which says that the process was asked to end.
+
+    rest: sleeps its time all the same.
+    """
 
     clock: Clock
     sleep: Callable[[float], None]
+    rest: Callable[[float], None]
     is_leaving: Callable[[], bool] = lambda: False
 
 

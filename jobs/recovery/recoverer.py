@@ -11,7 +11,7 @@ import logging
 import sqlite3
 from dataclasses import dataclass, replace
 
-from jobs.errors import ClusterError, Conflict, Forbidden, NotFound
+from jobs.errors import ClusterError, Conflict, Forbidden, NotFound, StoreError
 from jobs.health.brake import brake_on
 from jobs.health.model import Instance
 from jobs.health.recovery import Action, Attempt, AttemptOutcome, Hold
@@ -36,10 +36,16 @@ _FINE = frozenset({AttemptOutcome.HEALED, AttemptOutcome.SUPERSEDED, AttemptOutc
 # take it ends before the ledger lets another attempt begin, after LATE_ACT_MS.
 DELETE_SECONDS = 20.0
 
+# An outcome that the store doesn't take is written again for so long after the run's own time: that is 240 s, its Job
+# has 300. One that was asked to end has 30 s (manifests/recover-cronjob.yaml). chosen: 10 s of both for the last try.
+WRITE_SECONDS = 40.0
+LEAVE_SECONDS = 20.0
+_AGAIN_SECONDS = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one run came to. attempt: None where none was claimed. is_unusable: the cluster couldn't be asked."""
+    """What one run came to. attempt: None where none was claimed. is_unusable: of cluster or store, one failed it."""
 
     outcome: AttemptOutcome
     detail: str
@@ -48,7 +54,7 @@ class Result:
 
     @property
     def exit_code(self) -> int:
-        """Return 0 for healed, superseded and stood down, 75 where the cluster couldn't be asked, else 1."""
+        """Return 0 for healed, superseded and stood down, 75 where cluster or store failed it, else 1."""
         if self.is_unusable:
             return ClusterError.exit_code
         return 0 if self.outcome in _FINE else 1
@@ -84,21 +90,39 @@ class Recoverer:
             ending = stood_down(Hold.DRY_RUN, f"{attempt.action} would be done now")
         else:
             ending = self._recover(attempt, runner, ends_at)
-        return self._end(attempt, runner, ending)
+        return self._end(attempt, runner, ending, ends_at)
 
-    def _end(self, attempt: Attempt, runner: str, ending: Ending) -> Result:
-        """Write the outcome, and have the fleet looked at anew at once."""
+    def _end(self, attempt: Attempt, runner: str, ending: Ending, ends_at: float) -> Result:
+        """Write the outcome and say it, also where it can't be written."""
         if self._evidence:
             ending = replace(ending, detail=f"{ending.detail}; no evidence was kept: {self._evidence}")
         ending = replace(ending, detail=redact_text(ending.detail))
-        with transaction(self._connection):
-            now = self._clock.moment()
-            is_ours = ledger.end(self._connection, attempt.id, ending, now=now, runner=runner)
-            ask_tick(self._connection, "collect", runner, now.wall_ms)
+        but = self._write(attempt, runner, ending, ends_at)
         told = {"attempt": attempt.id, "instance": attempt.key, "action": attempt.action.value}
         logger.info("attempt ended", extra={**told, "outcome": ending.outcome.value, "detail": ending.detail})
-        detail = ending.detail if is_ours else f"{ending.detail}; the ledger had ended the attempt before"
-        return Result(ending.outcome, detail, attempt, self._is_unusable)
+        return Result(ending.outcome, f"{ending.detail}{but and '; '}{but}", attempt, self._is_unusable)
+
+    def _write(self, attempt: Attempt, runner: str, ending: Ending, ends_at: float) -> str:
+        """Put down the outcome, and have the fleet looked at anew at once; returns a clause where it isn't this one.
+
+        Tries for as long as there is time: nobody else knows what the act came to.
+        """
+        began = self._clock.monotonic()
+        while True:
+            try:
+                with transaction(self._connection):
+                    now = self._clock.moment()
+                    is_ours = ledger.end(self._connection, attempt.id, ending, now=now, runner=runner)
+                    ask_tick(self._connection, "collect", runner, now.wall_ms)
+            except StoreError as error:
+                late_seconds = self._clock.monotonic() - began
+                if late_seconds >= (LEAVE_SECONDS if self._pace.is_leaving() else ends_at + WRITE_SECONDS - began):
+                    self._is_unusable = True
+                    return f"the ledger doesn't have it: {error}"
+                logger.warning("the outcome isn't written yet", extra={"attempt": attempt.id, "problem": str(error)})
+            else:
+                return "" if is_ours else "the ledger had ended the attempt before"
+            self._pace.rest(_AGAIN_SECONDS)
 
     def _recover(self, attempt: Attempt, runner: str, ends_at: float) -> Ending:
         try:
@@ -110,7 +134,7 @@ class Recoverer:
             if isinstance(leave, Ending):
                 return leave
             against = self._begin(attempt, runner)
-        except ClusterError as error:
+        except (ClusterError, StoreError) as error:
             self._is_unusable = True
             return Ending(AttemptOutcome.STOOD_DOWN, f"nothing is done that can't be checked first: {error}")
         if against:
@@ -123,7 +147,7 @@ class Recoverer:
     def _begin(self, attempt: Attempt, runner: str) -> Ending | None:
         """Note that the act begins now, or return what has come up against it since it was planned.
 
-        Raises: ClusterError when the switches can't be read.
+        Raises: ClusterError when the switches can't be read, StoreError when the note isn't proven to be kept.
         """
         stop = self._means.ground.stop()
         if stop:
@@ -140,12 +164,18 @@ class Recoverer:
         return Ending(AttemptOutcome.SUPERSEDED, "the attempt was ended, or its incident is over")
 
     def _keep_evidence(self, attempt: Attempt, look: Look) -> None:
-        self._evidence = self._means.keeper.keep(attempt, look)
+        self._evidence = self._means.keeper.keep(attempt, look) or self._note_evidence(attempt)
         if self._evidence:
             logger.warning("no evidence", extra={"attempt": attempt.id, "problem": self._evidence})
-            return
-        with transaction(self._connection):
-            ledger.note_evidence(self._connection, attempt.id)
+
+    def _note_evidence(self, attempt: Attempt) -> str:
+        """Note that there is a bundle; returns why not, as `Keeper.keep` does."""
+        try:
+            with transaction(self._connection):
+                ledger.note_evidence(self._connection, attempt.id)
+        except StoreError as error:
+            return str(error)
+        return ""
 
     def _add_after(self, attempt: Attempt, look: Look | None) -> None:
         """Keep what the last look saw; one that was asked to end has other things to write."""
@@ -234,6 +264,6 @@ class Recoverer:
         """Return the instance as its pod is now; while nobody can say, as it was."""
         try:
             return self._means.ground.instance() or known
-        except ClusterError as error:
+        except (ClusterError, StoreError) as error:
             logger.warning("the pod can't be read", extra={"problem": str(error)})
             return known

@@ -26,6 +26,7 @@ from jobs.planner import Recovery
 from jobs.recovery.assembly import Place, means_for
 from jobs.recovery.termination import tell
 from jobs.store import ledger
+from jobs.store.connection import transaction
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -274,6 +275,26 @@ def test_a_switch_of_the_cluster_stops_what_is_asked_for_before_it_is_booked(sto
     assert (0, None, "stood-down") == (done.exit_code, done.said["attempt"], done.said["outcome"])
     assert done.said["detail"].startswith(hold)
     assert [] == ledger.every(store.connection)
+
+
+def test_switches_that_cannot_be_read_stop_what_is_asked_for_and_are_said(store, watched, in_cluster):
+    store.rounds.reports()
+    in_cluster.refusal = (403, "configmaps may not be read")
+    done = store.recover("--instance", "instance-0", "--action", "reset-audio")
+
+    assert (75, None, "stood-down") == (done.exit_code, done.said["attempt"], done.said["outcome"])
+    assert done.said["detail"].startswith("nothing was done: GET /api/v1/namespaces/loco-health/configmaps/")
+    assert [] == ledger.every(store.connection)
+
+
+def test_a_store_that_cannot_be_written_is_said_where_kubelet_takes_it_from(store, watched):
+    attempt_id = store.book(watched.instance, Action.RESET_AUDIO)
+    with transaction(store.connection):
+        done = store.recover_booked(attempt_id)
+
+    assert (75, "stood-down") == (done.exit_code, done.said["outcome"])
+    assert done.said["detail"].startswith(f"nothing was done: store {store.path}: another connection held it")
+    assert AttemptState.PLANNED is store.row(attempt_id).state
 
 
 def test_the_line_is_left_where_kubelet_takes_it_from(tmp_path):

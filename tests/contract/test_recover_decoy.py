@@ -158,7 +158,7 @@ def test_a_run_that_sleeps_between_its_fence_and_its_act_finds_its_challenge_exp
     place = Place(store=store.path, recovery=Recovery(Leave(Policy())), master=store.master[1])
     with means_for(place, store.connection, instance, clock=Clock()) as means:
         slept = replace(means, agent=Sleeper(means.agent))
-        pace = Pace(clock=Clock(), sleep=time.sleep)
+        pace = Pace(clock=Clock(), sleep=time.sleep, rest=time.sleep)
         result = Recoverer(store.connection, slept, Patience(), pace).run(attempt_id, "runner")
 
     assert AttemptOutcome.STOOD_DOWN is result.outcome

@@ -15,8 +15,9 @@ from jobs.health.control import Stop
 from jobs.health.recovery import Action, AttemptOutcome, Hold
 from jobs.probe.actions import CONNECT_SECONDS
 from jobs.recovery.means import Patience
+from jobs.recovery.recoverer import LEAVE_SECONDS, WRITE_SECONDS
 from jobs.store import ledger
-from jobs.store.connection import open_store, transaction
+from jobs.store.connection import BUSY_TIMEOUT_SECONDS, open_store, transaction
 from jobs.store.ledger import Ending
 
 
@@ -196,6 +197,8 @@ def test_a_run_ends_by_itself_before_its_job_is_ended():
     assert LONGEST_SECONDS == deadline_seconds
     assert Patience().total_seconds <= deadline_seconds - grace_seconds
     assert Patience().act_seconds + CONNECT_SECONDS <= grace_seconds, "SIGTERM waits for the act's answer"
+    assert Patience().total_seconds + WRITE_SECONDS + BUSY_TIMEOUT_SECONDS < deadline_seconds
+    assert LEAVE_SECONDS + BUSY_TIMEOUT_SECONDS < grace_seconds
     longest = max(VERIFY_SECONDS.values()) + Patience().act_seconds
 
     assert longest < Patience().total_seconds

@@ -114,6 +114,11 @@ class World:
         self.said.append("sleep")
         self.on.get("sleep", lambda: None)()
 
+    def rest(self, seconds):
+        """Let time pass before what is written once more."""
+        self.seconds += seconds
+        self._told("rest")
+
     def clock(self) -> Clock:
         """Return the world's clocks; they all go alike."""
         return Clock(
@@ -149,7 +154,7 @@ class Recovery:
     def run(self, *, patience: Patience | None = None, runner: str = RUNNER, **how) -> Result:
         """Run the attempt once."""
         world = self.world
-        pace = Pace(clock=world.clock(), sleep=world.sleep, is_leaving=lambda: world.is_leaving)
+        pace = Pace(clock=world.clock(), sleep=world.sleep, rest=world.rest, is_leaving=lambda: world.is_leaving)
         means = Means(world, world, world, world)
         patience = patience or Patience(verify_seconds=lambda _: 30.0)
         return Recoverer(self.connection, means, patience, pace).run(self.id, runner, **how)

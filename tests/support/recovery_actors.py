@@ -210,9 +210,14 @@ class Actors:
 
     def _pace(self, clock: Any) -> Pace:
         leaves_at = self.scheduler.now_ms + self.chance.randrange(60_000) if self.world.falls(0.5) else 1 << 60
+
+        def sleep(seconds: float) -> None:
+            self.scheduler.sleep(round(seconds * 1000))
+
         return Pace(
             clock=clock,
-            sleep=lambda seconds: self.scheduler.sleep(round(seconds * 1000)),
+            sleep=sleep,
+            rest=sleep,
             is_leaving=lambda: self.scheduler.now_ms > leaves_at,
         )
 
