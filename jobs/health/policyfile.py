@@ -21,6 +21,9 @@ from jobs.health.thresholds import Range, ranges_of
 _ACTIONS = {action.value: action for action in Action}
 _TABLES = ("recovery", "remedies")
 
+# chosen: a value that is wrong is told to be found in its file, not to be read.
+_SHOWN_CHARACTERS = 80
+
 
 @dataclass(frozen=True, slots=True)
 class _File:
@@ -41,13 +44,17 @@ def parse_policy(text: str, where: str) -> Policy:
     """Return the default policy with what TOML `text` says put over it.
 
     where: the file's name, for the sentence.
-    Raises: ConfigError for TOML that doesn't parse, an unknown key, reason or action, a value of another type or out
-    of its range, or a remedy against its ladder.
+    Raises: ConfigError for TOML that doesn't parse or holds too much, an unknown key, reason or action, a value of
+    another type or out of its range, or a remedy against its ladder.
     """
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"policy {where} is not TOML: {error}; nothing was started") from error
+    except RecursionError as error:
+        raise _File(where).refusal("its arrays or tables are nested too deep to be read") from error
+    except ValueError as error:  # int() takes 4300 digits
+        raise _File(where).refusal("a number in it has too many digits to be read") from error
     file = _File(where)
     tables = {name: _table(file, name, values.pop(name, {})) for name in _TABLES}
     policy = Policy(
@@ -71,9 +78,18 @@ def ladder_of(code: str) -> tuple[Action, ...]:
     return LADDERS.get(FailureClass.CLIENT if code in BY_WORD else rule.failure_class, ())
 
 
+def _shown(value: object) -> str:
+    """Return a value as a sentence can show it."""
+    try:
+        said = repr(value)
+    except (ValueError, RecursionError):  # hexadecimal digits and dotted keys can make what is never written out
+        return "too much to be shown"
+    return said if len(said) <= _SHOWN_CHARACTERS else f"{said[:_SHOWN_CHARACTERS]}..."
+
+
 def _table(file: _File, name: str, value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise file.refusal(f"{name} is {value!r}, allowed is a table, [{name}]")
+        raise file.refusal(f"{name} is {_shown(value)}, allowed is a table, [{name}]")
     return value
 
 
@@ -89,7 +105,7 @@ def _check_number(file: _File, name: str, value: object, ranges: Mapping[str, Ra
     if name not in ranges:
         raise file.unknown(name, [*ranges, *_TABLES], page=page)
     if not ranges[name].takes(value):
-        raise file.refusal(f"{name} is {value!r}, allowed is {ranges[name]}")
+        raise file.refusal(f"{name} is {_shown(value)}, allowed is {ranges[name]}")
 
 
 def _recovery(file: _File, values: dict[str, Any]) -> RecoveryBounds:
@@ -117,12 +133,12 @@ def _remedy(file: _File, code: str, names: object) -> tuple[Action, ...]:
         raise file.refusal(f"{where}: nothing is ever done about {code}, allowed are reasons in docs/recovery.md")
     allowed = f"allowed are, in this order, {', '.join(ladder)}"
     if not isinstance(names, list):
-        raise file.refusal(f"{where} is {names!r}, allowed is a list of actions; {allowed}")
+        raise file.refusal(f"{where} is {_shown(names)}, allowed is a list of actions; {allowed}")
     for name in names:
         if name not in ladder:
-            near = difflib.get_close_matches(str(name), ladder, n=1)
+            near = difflib.get_close_matches(name, ladder, n=1) if isinstance(name, str) else None
             hint = f" (did you mean {near[0]}?)" if near else ""
-            raise file.refusal(f"{where} names {name!r}{hint}; {allowed}")
+            raise file.refusal(f"{where} names {_shown(name)}{hint}; {allowed}")
     actions = tuple(_ACTIONS[name] for name in names)
     if any(ORDER[first] >= ORDER[second] for first, second in pairwise(actions)):
         raise file.refusal(f"{where} is {', '.join(actions)}; {allowed}, each once")

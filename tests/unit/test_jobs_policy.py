@@ -14,6 +14,13 @@ ENDING = "; nothing was started"
 # Each text has exactly one mistake.
 MISTAKES = {
     "incident_open_ticks = ": "is not TOML: Invalid value (at end of document)",
+    "a = " + 3000 * "[": "its arrays or tables are nested too deep to be read",
+    "stale_ticks = " + 5000 * "9": "a number in it has too many digits to be read",
+    "stale_ticks = 0x" + 5000 * "f": "stale_ticks is too much to be shown, allowed is a whole number from 2 to 12",
+    "cpu_ratio = '" + 90 * "x" + "'": f"cpu_ratio is '{79 * 'x'}..., allowed is a number from 0 to 1.01",
+    "[remedies]\nClientError = [0x" + 5000 * "f" + "]": (
+        "remedies.ClientError names too much to be shown; allowed are, in this order, restart-stream, lower-quality"
+    ),
     "stale_tiks = 3": "stale_tiks is not a key (did you mean stale_ticks?); docs/reasons.md lists all",
     "zzz = 2": "zzz is not a key; docs/reasons.md lists all",
     "cpu_ratio = 2": "cpu_ratio is 2, allowed is a number from 0 to 1.01",
