@@ -5,7 +5,7 @@ import time
 from contextlib import closing
 
 import pytest
-from servers import full_backlog, hang, http, reset, serving
+from servers import NO_NAME, full_backlog, hang, http, reset, serving
 
 from agent.signing import Signable, is_signed, parse_authorization
 from jobs.health.model import Instance, InstanceKey
@@ -244,7 +244,7 @@ def test_a_name_is_looked_up_once_and_keeps_its_place_in_the_header(calls):
 
 
 def test_a_name_that_nobody_knows_has_reached_nobody(calls):
-    silent = calls.challenge(an_instance("http://nobody.invalid:8080/health"))
+    silent = calls.challenge(an_instance(f"http://{NO_NAME}:8080/health"))
 
     assert silent.has_reached is False
-    assert silent.detail.startswith("nobody.invalid: ")
+    assert silent.detail.startswith(f"{NO_NAME}: ")

@@ -113,9 +113,9 @@ def test_a_list_that_always_expires_is_a_problem(cluster):
 
 def test_the_next_list_comes_when_the_watch_ends_on_time(cluster):
     server, connect = cluster
+    began = time.monotonic()
     with following(connect, list_seconds=1):
-        began = time.monotonic()
-        wait_for(lambda: server.lists() == 3)
+        wait_for(lambda: server.lists() >= 3)
 
     assert 2 <= time.monotonic() - began < 6
 

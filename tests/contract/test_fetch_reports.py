@@ -4,13 +4,15 @@ import gzip
 import json
 import os
 import resource
+import subprocess
+import sys
 import time
-from pathlib import Path
 
 import pycurl
 import pytest
 from full_report import a_full_report
 from servers import (
+    NO_NAME,
     answering,
     closed_port,
     full_backlog,
@@ -46,8 +48,37 @@ def fetch(fetcher, instance, *, seconds=15):
     return probe_result(instance, answer)
 
 
+# Fetch from a good agent, then from the one in question; print what came of that and the bytes that it cost.
+WEIGHED = """
+import os, sys, time
+from pathlib import Path
+from jobs.health.model import Instance, InstanceKey
+from jobs.probe.answers import probe_result, report_request
+from jobs.probe.reports import Fetcher
+
+def fetch(url):
+    instance = Instance(InstanceKey("static/a"), "a", "a", url)
+    fetcher.ask([report_request(instance)])
+    return probe_result(instance, fetcher.gather(15)[0])
+
 def resident_bytes():
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+fetcher = Fetcher(clock=lambda: time.time_ns() // 1_000_000)
+fetch(sys.argv[1])
+before = resident_bytes()
+outcome = fetch(sys.argv[2]).outcome
+print(outcome, resident_bytes() - before)
+fetcher.close()
+"""
+
+
+def weighed(url):
+    """Return the outcome of one fetch and the bytes by which a process grew that does nothing else."""
+    with serving(answering(http(GOOD))) as good:
+        command = [sys.executable, "-c", WEIGHED, good.url, url]
+        outcome, grown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return outcome, int(grown)
 
 
 def test_a_good_report_comes_whole_with_its_bytes_and_the_clock_skew(fetcher):
@@ -195,7 +226,7 @@ def test_the_legacy_agents_clock_is_never_compared(fetcher):
 
 def test_refused_unresolved_and_reset_are_told_apart(fetcher):
     with serving(reset) as resetting:
-        urls = [f"http://127.0.0.1:{closed_port()}/health", "http://no-such-host.invalid/health", resetting.url]
+        urls = [f"http://127.0.0.1:{closed_port()}/health", f"http://{NO_NAME}/health", resetting.url]
         results = [fetch(fetcher, an_instance(url)) for url in urls]
 
     assert [ProbeOutcome.REFUSED, ProbeOutcome.UNRESOLVED, ProbeOutcome.DISCONNECTED] == [
@@ -211,7 +242,7 @@ def test_the_proxies_of_the_environment_are_not_used(fetcher, monkeypatch):
         assert ProbeOutcome.OK == fetch(fetcher, an_instance(agent.url)).outcome
 
 
-def test_no_encoding_is_offered_and_a_compressed_bomb_is_not_inflated(fetcher):
+def test_no_encoding_is_offered_and_a_compressed_bomb_is_not_inflated():
     bomb = gzip.compress(b" " * 200_000_000)
     heads = []
 
@@ -220,16 +251,15 @@ def test_no_encoding_is_offered_and_a_compressed_bomb_is_not_inflated(fetcher):
         connection.sendall(http(bomb, head="Content-Encoding: gzip\r\n"))
 
     with serving(serve) as agent:
-        before = resident_bytes()
-        result = fetch(fetcher, an_instance(agent.url))
+        outcome, grown = weighed(agent.url)
 
-    assert ProbeOutcome.INVALID == result.outcome
+    assert ProbeOutcome.INVALID == outcome
     assert b"accept-encoding" not in heads[0]
-    assert resident_bytes() - before < 8 * 2**20
+    assert grown < 8 * 2**20
 
 
 @pytest.mark.parametrize("length", ["Content-Length: 10000000000\r\n", ""], ids=["with a length", "without a length"])
-def test_an_endless_body_is_cut_at_the_limit_without_growing_the_process(fetcher, length):
+def test_an_endless_body_is_cut_at_the_limit_without_growing_the_process(length):
     sent = []
 
     def serve(connection):
@@ -240,11 +270,10 @@ def test_an_endless_body_is_cut_at_the_limit_without_growing_the_process(fetcher
             sent.append(65536)
 
     with serving(serve) as agent:
-        before = resident_bytes()
-        result = fetch(fetcher, an_instance(agent.url))
+        outcome, grown = weighed(agent.url)
 
-        assert ProbeOutcome.TOO_LARGE == result.outcome
-        assert resident_bytes() - before < 4 * 2**20
+        assert ProbeOutcome.TOO_LARGE == outcome
+        assert grown < 4 * 2**20
     assert sum(sent) < 64 * 2**20
 
 

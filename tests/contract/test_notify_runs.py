@@ -13,6 +13,7 @@ import pytest
 from api_server import wait_for
 from notifying import now_ms
 from receivers import KEY, a_receiver, an_alertmanager, told
+from servers import NO_NAME
 from stack import free_port
 from stores import a_fleet, an_instance
 from token_server import make_certificate
@@ -109,9 +110,7 @@ def speak_tls(receiver, folder):
 def test_no_secret_is_in_any_text_whatever_fails(tmp_path, key, failure):
     with a_receiver() as receiver:
         receiver.answer = {"dies": "dies", "500": 500}.get(failure, 200)
-        host = {"refused": f"127.0.0.1:{free_port()}", "unresolved": "nobody.invalid"}.get(
-            failure, f"127.0.0.1:{receiver.port}"
-        )
+        host = {"refused": f"127.0.0.1:{free_port()}", "unresolved": NO_NAME}.get(failure, f"127.0.0.1:{receiver.port}")
         scheme = "https" if failure == "untrusted" else "http"
         if failure == "untrusted":
             speak_tls(receiver, tmp_path)

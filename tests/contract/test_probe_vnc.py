@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 from rfb_server import SERVER_INIT, VERSION, shake_hands
-from servers import closed_port, full_backlog, hang, reset, serving
+from servers import NO_NAME, closed_port, full_backlog, hang, reset, serving
 
 from jobs.health.model import Connectivity, ConnectivityOutcome
 from jobs.probe.handshakes import HANDSHAKE_SECONDS, MAX_OPEN_PER_HOST
@@ -139,7 +139,7 @@ def test_silence_ends_at_the_deadline_and_says_how_far_it_came(prober):
 
 
 def test_refused_and_unresolved_are_told_apart(prober):
-    refused, unresolved = ("127.0.0.1", closed_port()), ("no-such-host.invalid", 5901)
+    refused, unresolved = ("127.0.0.1", closed_port()), (NO_NAME, 5901)
     said = prober.probe([refused, unresolved], seconds=3)
 
     assert [ConnectivityOutcome.REFUSED, ConnectivityOutcome.UNRESOLVED] == [

@@ -5,7 +5,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -226,26 +225,32 @@ def test_leftovers_of_killed_runs_go_and_a_copy_at_work_stays(path, connection):
     assert [young] == list(path.parent.glob("*.new"))
 
 
+class Disturbed:
+    """A connection that can be copied from, while another writes in every pause of the copy."""
+
+    def __init__(self, connection, writer):
+        self._connection, self._writer = connection, writer
+
+    def backup(self, target, *, pages, progress):
+        """Copy as sqlite3 does."""
+
+        def pause(*counts):
+            with transaction(self._writer):
+                self._writer.execute("UPDATE totals SET value = value + 1")
+            progress(*counts)
+
+        self._connection.backup(target, pages=pages, progress=pause)
+
+
 def test_a_copy_that_writers_never_let_finish_is_given_up(path, connection):
     with transaction(connection):  # several steps long
         rows = [(str(number),) for number in range(5000)]
         connection.executemany("INSERT INTO screens VALUES (?, '', 0, zeroblob(4000))", rows)
-    stop = threading.Event()
-
-    def write():
-        with closing(open_store(path)) as other:
-            while not stop.is_set():
-                with transaction(other):
-                    other.execute("UPDATE totals SET value = value + 1")
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        with pytest.raises(StoreLocked, match=r"wrote so often that no copy was done in 0\.5 s; the last backup stays"):
-            back_up(connection, path, deadline_seconds=0.5)
-    finally:
-        stop.set()
-        thread.join()
+    with (
+        closing(open_store(path)) as other,
+        pytest.raises(StoreLocked, match=r"wrote so often that no copy was done in 0\.5 s; the last backup stays"),
+    ):
+        back_up(Disturbed(connection, other), path, deadline_seconds=0.5)
     assert not backup_path(path).exists()
 
 

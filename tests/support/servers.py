@@ -80,6 +80,10 @@ def full_backlog() -> Iterator[int]:
                 client.close()
 
 
+# No resolver asks anybody for a name of more than 253 letters (RFC 1035, 2.3.4), so a test needs no working DNS.
+NO_NAME = ".".join(["no-such-host"] * 20)
+
+
 def closed_port() -> int:
     """Return a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
