@@ -179,7 +179,7 @@ class _Run:
         pace = Pace(clock=self._clock, sleep=self._sleep, rest=time.sleep, is_leaving=lambda: self._is_leaving)
         recoverer = Recoverer(connection, means, self._patience(connection), pace)
         is_dry_run = self._place.recovery.leave.is_dry_run
-        return recoverer.run(attempt.id, self._runner, store=store, is_dry_run=is_dry_run)
+        return recoverer.run(attempt.id, self._runner, store=store, job=self._asked.job, is_dry_run=is_dry_run)
 
     def _patience(self, connection: sqlite3.Connection) -> Patience:
         def users_seconds(attempt: Attempt) -> float:

@@ -73,13 +73,13 @@ class Recoverer:
         self._evidence = ""
         self._begun_at = 0.0
 
-    def run(self, attempt_id: int, runner: str, *, store: str | None = None, is_dry_run: bool = False) -> Result:
-        """Claim the attempt and bring it to its end.
-
-        store: the name that the Job was made under, None for an attempt that this process has booked itself.
-        """
+    def run(
+        self, attempt_id: int, runner: str, *, store: str | None = None, job: str = "", is_dry_run: bool = False
+    ) -> Result:
+        """Claim the attempt and bring it to its end. store, job: as `ledger.claim` has them."""
         with transaction(self._connection):
-            attempt = ledger.claim(self._connection, attempt_id, runner, now=self._clock.moment(), store=store)
+            now = self._clock.moment()
+            attempt = ledger.claim(self._connection, attempt_id, runner, now=now, store=store, job=job)
         if attempt is None:
             return Result(
                 AttemptOutcome.SUPERSEDED,

@@ -204,21 +204,27 @@ def name_job(connection: sqlite3.Connection, attempt_id: int, job: str) -> None:
 
 
 def claim(
-    connection: sqlite3.Connection, attempt_id: int, runner: str, *, now: Moment, store: str | None = None
+    connection: sqlite3.Connection,
+    attempt_id: int,
+    runner: str,
+    *,
+    now: Moment,
+    store: str | None = None,
+    job: str = "",
 ) -> Attempt | None:
     """Give a planned attempt to one runner; None when it is another's or ended, or its incident is over, which ends it.
 
     store: the name that the Job was made under, which must be this one: two stores give the same ids. None for an
-    attempt that the runner booked here itself.
+    attempt that the runner booked here itself. job: the runner's own, which a dispatcher that died may not have named.
     """
     witness(connection, now)
     if store is not None and store != store_name(connection):
         return None
     claimed = connection.execute(
-        "UPDATE attempts SET runner = ?2, state = 'running' WHERE id = ?1 AND state = 'planned' AND runner IS NULL"
+        "UPDATE attempts SET runner = ?2, state = 'running', job = coalesce(job, nullif(?3, '')) WHERE id = ?1 AND state = 'planned' AND runner IS NULL"
         " AND (incident IS NULL OR EXISTS"
         "  (SELECT 1 FROM incidents WHERE id = attempts.incident AND closed_at_ms IS NULL))",
-        (attempt_id, runner),
+        (attempt_id, runner, job),
     ).rowcount
     attempt = find(connection, attempt_id)
     if not claimed:

@@ -5,8 +5,13 @@ import os
 import shutil
 import signal
 
+import pytest
 from launching import Dispatch, a_fleet, cluster_jobs, jobs_of, put_template
 from object_server import an_object_server
+
+from jobs.store import ledger
+from jobs.store.connection import transaction
+from jobs.template import ATTEMPT
 
 ROUNDS = 4
 
@@ -58,7 +63,17 @@ def die(fleet, connect, die_at):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def test_a_dispatcher_killed_at_any_moment_leaves_one_attempt_with_one_job(tmp_path):
+def claim(fleet, objects):
+    """Have each Job's pod claim its attempt, as `recover` does."""
+    with transaction(fleet.connection):
+        for job in jobs_of(objects):
+            now, name = fleet.time.clock.moment(), job["metadata"]["name"]
+            number = int(job["metadata"]["annotations"][ATTEMPT])
+            ledger.claim(fleet.connection, number, "pod-1", now=now, store=fleet.store(), job=name)
+
+
+@pytest.mark.parametrize("is_claimed", [False, True], ids=["no pod yet", "a pod at once"])
+def test_a_dispatcher_killed_at_any_moment_leaves_one_attempt_with_one_job(tmp_path, is_claimed):
     with a_fleet(tmp_path / "new.db", is_adopted=False) as fleet:
         fleet.tick()
     with an_object_server() as (objects, connect):
@@ -72,6 +87,8 @@ def test_a_dispatcher_killed_at_any_moment_leaves_one_attempt_with_one_job(tmp_p
                     count = live(fleet, connect, Mortal())
                 else:
                     outcomes.add(die(fleet, connect, die_at))
+                    if is_claimed:
+                        claim(fleet, objects)
                     fleet.time.wait(ROUNDS)
                     Dispatch(fleet, cluster_jobs(connect)).go(ROUNDS)
                 (attempt,) = fleet.attempts()

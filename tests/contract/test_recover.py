@@ -130,6 +130,7 @@ def test_without_a_master_key_nothing_is_asked_of_the_agent(store, watched):
     done = store.recover_booked(attempt_id)
 
     assert (0, "stood-down") == (done.exit_code, done.said["outcome"])
+    assert store.job(attempt_id, "instance-0") == store.row(attempt_id).job
     assert done.said["detail"].startswith("NoKey: no master key is given (LOCO_MASTER_KEY_FILE)")
     assert store.row(attempt_id).acted_ms is None
 

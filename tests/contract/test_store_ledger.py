@@ -188,6 +188,20 @@ def test_a_job_of_another_store_gets_nothing_though_its_attempt_has_the_same_num
     assert _claim(connection, attempt, 1, store=ledger.store_name(connection))
 
 
+def test_who_claims_an_attempt_names_its_job_where_nobody_has(connection):
+    attempt = _book(connection, 1)
+    assert "recover-a" == _claim(connection, attempt, 1, job="recover-a").job
+
+    _end(connection, attempt, 2, runner="pod-1")
+    named = _book(connection, 60)
+    ledger.name_job(connection, named.id, "recover-b")
+    assert "recover-b" == _claim(connection, named, 60, job="recover-c").job
+
+
+def test_who_has_no_job_names_none(connection):
+    assert _claim(connection, _book(connection, 1), 1).job is None
+
+
 def test_nothing_is_booked_claimed_or_begun_for_an_incident_that_is_over(connection):
     first = _book(connection, 0)
     with transaction(connection):

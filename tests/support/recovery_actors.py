@@ -172,7 +172,7 @@ class Actors:
             attempt_id = booked.id
         sender = Sender(generation, attempt_id, runner)
         recoverer = Recoverer(connection, self._means(key, sender), self._patience(), self._pace(clock))
-        recoverer.run(attempt_id, runner, store=store)
+        recoverer.run(attempt_id, runner, store=store, job=job.name)
 
     def _book(self, connection: Connection, clock: Any, key: InstanceKey, job: SimJob) -> Any:
         pod = self.world.pods[key]
