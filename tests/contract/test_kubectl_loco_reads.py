@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -242,10 +243,20 @@ def test_wait_sees_what_comes_and_bears_an_api_that_is_gone_for_a_while(tmp_path
     assert b"can't be asked: [Errno 111] Connection refused" in seen
 
 
+@pytest.fixture
+def ctrl_c():
+    """Let Ctrl-C end what a test starts: behind the `&` of a script it is ignored, and so by all that is started there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_watch_prints_what_changes_until_ctrl_c(tmp_path):
     path = tmp_path / "loco.db"
-    with an_ill_fleet(path) as fleet, an_api(path) as api:
-        watching = started("get", "-w", "--url", f"http://127.0.0.1:{api.port}")
+    with an_ill_fleet(path) as fleet, an_api(path) as api, ExitStack() as ends:
+        watching = ends.enter_context(started("get", "-w", "--url", f"http://127.0.0.1:{api.port}"))
+        ends.callback(watching.kill)
         first = [watching.stdout.readline() for _ in range(4)]
         freshen(fleet, {})
         change = watching.stdout.readline()
