@@ -105,7 +105,8 @@ class Application:
         answer = route.answer
         if not route.is_cached:
             return answer(call)
-        return self._kept.answer(fleet, (path, call.query if route.takes_query else "", variant), lambda: answer(call))
+        key = (path, call.query if route.takes_query else "", variant)
+        return self._kept.answer(fleet, key, lambda: answer(call), lambda: call.is_final)
 
     def _asked(
         self, path: str, post: Callable[[Asked], Answer], fleet: Fleet, variable: str, environ: Environ

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from api.answer import Answer
@@ -14,7 +14,7 @@ from api.follower import Follower
 from api.negotiation import names
 from api.problem import ProblemReason, echo, not_found, unavailable
 from api.snapshot import Snapshot
-from api.trends import Trend, Trends
+from api.trends import Told, Trend, Trends
 from jobs.errors import JobError
 from jobs.health.model import InstanceKey
 
@@ -27,6 +27,7 @@ class Call:
 
     id: the path's variable part, empty where there is none. variant: which of the route's media types is asked for.
     past: what is kept of the fleet's past. way: how people come by a token for a POST, None where none is taken.
+    told: what this call was told of it so far.
     """
 
     fleet: Fleet
@@ -36,6 +37,12 @@ class Call:
     variant: str
     past: Trends
     way: Way | None = None
+    told: list[Told] = field(default_factory=list)
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether the same fleet would answer the same later, as far as it was asked."""
+        return all(told.is_final for told in self.told)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -71,7 +78,8 @@ class Call:
 
     def trends(self) -> Mapping[InstanceKey, Trend]:
         """Return each instance's past; without those whose past can't be read now."""
-        return self.past.of(self.follower.query, self.fleet)
+        self.told.append(self.past.of(self.follower.query, self.fleet))
+        return self.told[-1].by_key
 
     def ask(self, question: Callable[[sqlite3.Connection], Found]) -> Found:
         """Return what the store answers.

@@ -33,8 +33,11 @@ class Kept:
         # Replaced whole, so that no thread adds to another fleet's.
         self._kept: tuple[Fleet | None, dict[Key, _Place]] = (None, {})
 
-    def answer(self, fleet: Fleet, key: Key, make: Callable[[], Answer]) -> Answer:
-        """Return the answer that this fleet gave to the same before, or make it; what `make` raises isn't kept."""
+    def answer(self, fleet: Fleet, key: Key, make: Callable[[], Answer], is_final: Callable[[], bool]) -> Answer:
+        """Return the answer that this fleet gave to the same before, or make it; what `make` raises isn't kept.
+
+        is_final: whether what was just made holds for as long as the fleet; what doesn't is for those who wait for it.
+        """
         known, places = self._kept
         if known is not fleet:
             places = {}
@@ -48,14 +51,17 @@ class Kept:
             return place.answer
         with place.lock:
             if place.answer is None:  # no other thread made it while this one waited
-                place.answer = _made(places, key, make)
+                place.answer = _made(places, key, make, is_final)
             return place.answer
 
 
-def _made(places: dict[Key, _Place], key: Key, make: Callable[[], Answer]) -> Answer:
-    """Return a new answer; leave no place behind where there is none."""
+def _made(places: dict[Key, _Place], key: Key, make: Callable[[], Answer], is_final: Callable[[], bool]) -> Answer:
+    """Return a new answer; leave no place behind where there is none to be kept."""
+    is_kept = False
     try:
-        return make()
-    except BaseException:
-        places.pop(key, None)
-        raise
+        answer = make()
+        is_kept = is_final()
+        return answer
+    finally:
+        if not is_kept:
+            places.pop(key, None)

@@ -88,7 +88,7 @@ def main() -> None:
         with closing(Follower(path, lambda: NOW_MS)) as follower:
             fleet, asked, trends = follower.look(), Asked(follower), Trends()
             before, cpu, began = resident_bytes(), cpu_seconds(), time.perf_counter()
-            told = trends.of(asked, fleet)
+            trends.of(asked, fleet)
             print(
                 f"| first read of the past of {INSTANCES} instances, store of {size:.0f} MB |"
                 f" {cpu_seconds() - cpu:.2f} s CPU, {time.perf_counter() - began:.2f} s |"
@@ -96,7 +96,7 @@ def main() -> None:
             )
             cpu, asked.longest = cpu_seconds(), 0.0
             for n in range(1, TICKS + 1):
-                told = trends.of(asked, replace(fleet, from_ms=fleet.from_ms + n * TICK_MS))
+                told = trends.of(asked, replace(fleet, from_ms=fleet.from_ms + n * TICK_MS)).by_key
             print(
                 f"| the same a tick later | {(cpu_seconds() - cpu) / TICKS * 1000:.0f} ms CPU |"
                 f" longest transaction {asked.longest * 1000:.0f} ms;"

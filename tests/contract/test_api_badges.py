@@ -80,6 +80,18 @@ def test_uptimes_have_badges(api, period):
     assert [f"uptime {period}", "50 %"] == written(api, f"/badge-{period}.svg")
 
 
+@pytest.mark.parametrize(
+    ("path", "unread"),
+    [("/", "history not read yet"), ("/instances/instance-0", "isn't known now"), ("/badge-7d.svg", ">unknown<")],
+)
+def test_what_is_told_while_another_reads_the_past_is_not_kept(api, path, unread):
+    with api.application._past._lock:  # for the second that a thread waits for another that reads
+        early = api.ask(path, headers={"Accept": "text/html"})
+    later = api.ask(path, headers={"Accept": "text/html"})
+
+    assert (True, False) == (unread in early.body.decode(), unread in later.body.decode())
+
+
 def test_a_badge_of_a_period_that_has_not_passed_says_since_when(api):
     for path, whose in (("/badge/instance-0/30d.svg", "instance-0"), ("/badge-7d.svg", "Fleet")):
         title = ET.fromstring(api.ask(path).body).find(f"{SVG}title")  # noqa: S314 - our own drawing

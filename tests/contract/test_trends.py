@@ -12,7 +12,7 @@ from api.follower import Follower
 from api.recovery import Bounds
 from api.snapshot import load
 from api.spans import DAY_MS, HALF_HOUR_MS, PERIODS, begin_of, half_hour_spans, minute_spans, older_spans
-from api.trends import Beat, Trends
+from api.trends import Beat, Told, Trends
 from jobs.health.model import Verdict
 from jobs.health.rollup import HOUR_MS, MINUTE_MS, Rollup, start_of
 from jobs.store import reader
@@ -72,7 +72,7 @@ class Past:
 
     def told(self, now_ms=NOW_MS):
         """Return each instance's trend as of a moment."""
-        return self.trends.of(self.ask, self.fleet(now_ms))
+        return self.trends.of(self.ask, self.fleet(now_ms)).by_key
 
     def of(self, one=ONE, now_ms=NOW_MS):
         """Return one instance's trend."""
@@ -209,10 +209,10 @@ def test_a_tick_later_only_what_can_have_changed_is_read(past):
 
 def test_the_same_fleet_reads_nothing(past):
     fleet = past.fleet()
-    told = past.trends.of(past.ask, fleet)
+    told = past.trends.of(past.ask, fleet).by_key
     past.asked = 0
 
-    assert told is past.trends.of(past.ask, fleet)
+    assert told is past.trends.of(past.ask, fleet).by_key
     assert 0 == past.asked
 
 
@@ -282,12 +282,13 @@ def test_a_store_that_cannot_be_read_leaves_what_was_told_last(past):
     past.follower.close()
     past.path.unlink()
 
-    assert told is past.trends.of(past.ask, fleet)
-    assert told is past.trends.of(past.ask, replace(fleet, problem="gone"))
+    # A fleet that doesn't know yet that its store is gone may be told more when it is there again.
+    assert Told(told, is_final=False) == past.trends.of(past.ask, fleet)
+    assert Told(told, is_final=True) == past.trends.of(past.ask, replace(fleet, problem="gone"))
 
 
 def test_an_instance_of_a_fleet_without_a_store_has_no_past(past):
-    assert {} == past.trends.of(past.ask, see(None, "gone", NOW_MS))
+    assert Told({}, is_final=True) == past.trends.of(past.ask, see(None, "gone", NOW_MS))
 
 
 def test_a_thread_that_comes_while_another_reads_is_told_what_was_known(past):
@@ -304,10 +305,12 @@ def test_a_thread_that_comes_while_another_reads_is_told_what_was_known(past):
     reader.start()
     assert began.wait(20)
 
-    assert told is past.trends.of(past.ask, fleet)
+    before = past.trends.of(past.ask, fleet)
     goes_on.set()
     reader.join(20)
-    assert told is not past.trends.of(past.ask, fleet)
+    after = past.trends.of(past.ask, fleet)
+    assert (True, False) == (before.by_key is told, before.is_final)
+    assert (False, True) == (after.by_key is told, after.is_final)
 
 
 def test_threads_that_ask_at_once_are_told_the_same(past):
@@ -322,7 +325,7 @@ def test_threads_that_ask_at_once_are_told_the_same(past):
 
     # One that waited its second in vain is told of none.
     assert past.trends.of(past.ask, fleet) in found
-    assert 2 >= len({id(one) for one in found})
+    assert 2 >= len({id(one.by_key) for one in found})
 
 
 def test_hours_are_told_up_to_now_rolled_up_or_not(past):
