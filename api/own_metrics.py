@@ -58,7 +58,7 @@ def _runs(snapshot: Snapshot | None) -> Iterator[Metric]:
 
 def _store(fleet: Fleet, volume: Volume) -> Iterator[Metric]:
     yield lone("loco_store_readable", "1 when the API can read the store now, 0 when it can't", not fleet.problem)
-    size_bytes = fleet.snapshot.size_bytes if fleet.snapshot else None
+    size_bytes = fleet.snapshot.size_bytes if fleet.snapshot and not fleet.problem else None
     yield lone("loco_store_size_bytes", "Size of the store's file; absent while it can't be read", size_bytes)
     yield lone(
         "loco_store_free_bytes",

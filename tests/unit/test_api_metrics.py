@@ -178,6 +178,13 @@ def test_a_store_that_was_never_read_is_told_and_not_hidden():
     assert {} == found["loco_recovery_attempts"] | found["loco_notifications"]
 
 
+def test_a_store_that_cant_be_read_any_more_has_no_size():
+    there, gone = (samples(fleet=see(FULL, problem, NOW_MS)) for problem in ("", "store loco.db is gone"))
+
+    assert ({(): 1}, {(): FULL.size_bytes}) == (there["loco_store_readable"], there["loco_store_size_bytes"])
+    assert ({(): 0}, {}) == (gone["loco_store_readable"], gone["loco_store_size_bytes"])
+
+
 def test_what_waits_to_be_told_is_counted_by_destination_with_the_age_of_the_oldest():
     found = samples()
 
