@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from agent import routes, server
+from agent.checks.clients import ClientsCheck
 from agent.collect import Rounds
 from agent.report import decode
 from agent.routes import Routes
@@ -25,15 +26,23 @@ NOWHERE = ("127.0.0.1", 1)
 
 @pytest.fixture(scope="module")
 def rounds():
-    """Return rounds that were never begun."""
-    return Rounds(Settings(NOWHERE, "", "", "qemu-system-*", NOWHERE, "", "", "", "", "pod-0", "uid-0"))
+    """Return rounds that were never begun and whose last one is never long ago, however long the tests take."""
+    rounds = Rounds(Settings(NOWHERE, "", "", "qemu-system-*", NOWHERE, "", "", "", "", "pod-0", "uid-0"))
+    rounds.seconds_since_round = lambda: 0.0
+    return rounds
 
 
 @pytest.fixture(scope="module")
-def address(rounds):
-    """Return where a server listens."""
+def listening(rounds):
+    """Return a server that listens."""
     listening = Server(("127.0.0.1", 0), Routes(rounds))
     threading.Thread(target=listening.serve, daemon=True).start()
+    return listening
+
+
+@pytest.fixture(scope="module")
+def address(listening):
+    """Return where the server listens."""
     return listening.address
 
 
@@ -159,7 +168,8 @@ def test_bad_statistics_are_refused(connection, body, status):
     assert msgspec.json.decode(answer)["detail"]
 
 
-def test_a_browser_that_floods_is_told_to_wait(connection):
+def test_a_browser_that_floods_is_told_to_wait(connection, rounds, monkeypatch):
+    monkeypatch.setattr(rounds, "clients", ClientsCheck(clock=lambda: 100.0))  # all at one moment
     statuses = [ask(connection, "POST", "/client-stats", b'{"id": "flood"}')[0].status for _ in range(3)]
 
     assert [204, 204, 429] == statuses
@@ -211,20 +221,32 @@ def test_an_idle_connection_is_closed(address, monkeypatch):
     assert b"" == raw(address, b"")
 
 
+def wait_for(is_so):
+    """Return once something holds."""
+    deadline = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 @contextlib.contextmanager
-def all_places_taken(address):
+def all_places_taken(listening):
     """Yield as many clients as there are places, each served once and silent since."""
+    wait_for(lambda: not listening._silent)  # what tests before left has been hung up on
     with contextlib.ExitStack() as stack:
         clients = []
         for _ in range(MAX_CONNECTIONS):
-            clients.append(stack.enter_context(contextlib.closing(http.client.HTTPConnection(*address, timeout=10))))
-            assert 200 == ask(clients[-1], "GET", "/livez")[0].status
+            client = http.client.HTTPConnection(*listening.address, timeout=10)
+            clients.append(stack.enter_context(contextlib.closing(client)))
+            assert 200 == ask(client, "GET", "/livez")[0].status
+            wait_for(lambda: len(listening._silent) == len(clients))
         yield clients
 
 
-def test_a_seventeenth_connection_gets_the_place_of_the_one_silent_for_longest(address):
-    with all_places_taken(address) as clients:
+def test_a_seventeenth_connection_gets_the_place_of_the_one_silent_for_longest(address, listening):
+    with all_places_taken(listening) as clients:
         assert 200 == ask(clients[0], "GET", "/livez")[0].status
+        wait_for(lambda: len(listening._silent) == MAX_CONNECTIONS)
         received = raw(address, b"GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n")
 
         assert received.startswith(b"HTTP/1.1 200 ")
@@ -232,22 +254,19 @@ def test_a_seventeenth_connection_gets_the_place_of_the_one_silent_for_longest(a
         assert 200 == ask(clients[0], "GET", "/livez")[0].status
 
 
-def test_a_seventeenth_connection_is_told_so_while_all_are_at_work_and_room_comes_back(address):
+def test_a_seventeenth_connection_is_told_so_while_all_are_at_work_and_room_comes_back(address, listening):
     def is_served():
         with contextlib.suppress(OSError):
             return raw(address, b"GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n").startswith(b"HTTP/1.1 200")
         return False
 
-    with all_places_taken(address) as clients:
+    with all_places_taken(listening) as clients:
         for client in clients:
             client.sock.sendall(b"GET /")
-        time.sleep(0.2)
+        wait_for(lambda: not listening._silent)
         with socket.create_connection(address, timeout=10) as one_more:
             assert one_more.recv(65536).startswith(b"HTTP/1.1 503 ")
-    deadline = time.monotonic() + 10
-    while not is_served():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(is_served)
 
 
 def test_without_a_thread_to_be_had_a_connection_is_turned_away_and_the_next_is_served(address, monkeypatch):
@@ -269,9 +288,9 @@ def test_the_agents_own_cost_is_exposed(connection):
     assert b'loco_agent_check_runs_total{check="audio"} 0\n' in body
 
 
-def test_a_wedged_agent_is_not_live(connection, monkeypatch):
+def test_a_wedged_agent_is_not_live(connection, rounds, monkeypatch):
     assert 200 == ask(connection, "GET", "/livez")[0].status
-    monkeypatch.setattr(routes, "_WEDGED_SECONDS", 0.0)
+    monkeypatch.setattr(rounds, "seconds_since_round", lambda: 31.0)
 
     assert 503 == ask(connection, "GET", "/livez")[0].status
 

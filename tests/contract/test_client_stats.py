@@ -5,6 +5,7 @@ import http.client
 import json
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -90,18 +91,13 @@ def test_a_refusal_says_what_was_posted_and_what_is_allowed(address):
 
 
 def test_a_flood_takes_neither_the_report_nor_other_browsers_places(address, rounds):
-    statuses = Counter()
-
     def flood(name):
-        for number in range(60):
-            statuses[post(address, f"{name} {number}", forwarded=FAR, packetLoss=1.0)[0]] += 1
+        return [post(address, f"{name} {number}", forwarded=FAR, packetLoss=1.0)[0] for number in range(60)]
 
-    threads = [threading.Thread(target=flood, args=(name,)) for name in range(8)]
-    for thread in threads:
-        thread.start()
-    reports = [ask(address, "GET", "/health") for _ in range(40)]
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as pool:
+        floods = [pool.submit(flood, name) for name in range(8)]
+        reports = [ask(address, "GET", "/health") for _ in range(40)]
+        statuses = Counter(status for flood in floods for status in flood.result())
 
     assert Counter({204: 20, 429: 460}) == statuses
     assert {200} == {status for status, _, _ in reports}

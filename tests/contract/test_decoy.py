@@ -66,6 +66,12 @@ def test_only_qemu_has_its_name_on_its_command_line(decoy):
     assert ["qemu"] == named
 
 
+def status_of(url):
+    """Return the status of an answer."""
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return answer.status
+
+
 def _assert_still(decoy):
     assert not decoy.moves()
     assert "running" == decoy.qmp("query-status")["status"]
@@ -166,8 +172,7 @@ def test_tap_and_bridge_go_down_and_come_back_into_place(decoy):
     subprocess.run(["ip", "-n", decoy.record["netns"], "link", "set", "tap0", "nomaster"], check=True)
     assert "UP" not in decoy.link("tap0")["flags"]
     assert "UP" not in decoy.link("loco-br")["flags"]
-    with urllib.request.urlopen(f"{decoy.health_url}/livez", timeout=5) as answer:
-        assert 200 == answer.status
+    assert 200 == status_of(f"{decoy.health_url}/livez")
 
     decoy.heal()
     assert "UP" in decoy.link("tap0")["flags"]
@@ -187,6 +192,7 @@ def test_a_killed_agent_is_back_within_seconds(decoy):
     os.kill(before, signal.SIGKILL)
 
     wait_for(lambda: decoy.pid("agent") not in (None, before), 10)
+    wait_for(lambda: status_of(f"{decoy.health_url}/livez") == 200, 10)
 
 
 def test_an_unknown_fault_or_id_is_one_sentence_and_exit_code_two(decoy, decoy_directory):

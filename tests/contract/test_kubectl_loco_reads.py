@@ -245,7 +245,7 @@ def test_wait_sees_what_comes_and_bears_an_api_that_is_gone_for_a_while(tmp_path
 
 @pytest.fixture
 def ctrl_c():
-    """Let Ctrl-C end what a test starts: behind the `&` of a script it is ignored, and so by all that is started there."""
+    """Let Ctrl-C end what a test starts: behind the `&` of a script it is ignored, by all that is started there too."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
