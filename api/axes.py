@@ -1,4 +1,4 @@
-"""What a chart is drawn on and with: places, levels with units, the time in UTC, a limit, lines with gaps. Pure."""
+"""What a chart is drawn on and with: places, levels with units, the time in UTC, lines with gaps. Pure."""
 
 from __future__ import annotations
 
@@ -93,21 +93,8 @@ def times(plane: Plane) -> str:
     return "".join(drawn)
 
 
-def limit_line(plane: Plane, limit: float, unit: str) -> str:
-    """Return a limit as a line with its value."""
-    y = plane.height(limit)
-    text_y = y - 6 if y > TOP + 20 else y + 22  # above its line, unless that would leave the drawing
-    return (
-        f'<path class="limit" d="M{LEFT} {y}H{_RIGHT}"/>'
-        f'<text class="limit-name" x="{_RIGHT}" y="{text_y}">limit {escape(with_unit(limit, unit))}</text>'
-    )
-
-
-def curve(plane: Plane, points: Points, *, name: str, step_ms: int) -> str:
-    """Return values as a line with the last one marked; what lies further apart than a step has a gap between.
-
-    name: the class of what is drawn.
-    """
+def curve(plane: Plane, points: Points, *, step_ms: int) -> str:
+    """Return values as a line with the last one marked; what lies further apart than a step has a gap between."""
     places: list[Place | None] = []
     before_ms = points[0][0] if points else 0
     for at_ms, value in points:
@@ -116,13 +103,13 @@ def curve(plane: Plane, points: Points, *, name: str, step_ms: int) -> str:
             places.append(None)
         places.append(None if value is None else plane.place(at_ms, value))
         before_ms = at_ms
-    return f'<path class="{name}" d="{line(places)}"/>{last_dot(places, name)}'
+    return f'<path class="line" d="{line(places)}"/>{last_dot(places)}'
 
 
-def last_dot(places: Sequence[Place | None], name: str = "") -> str:
+def last_dot(places: Sequence[Place | None]) -> str:
     """Return a mark at the last place, empty where there is none."""
     last = next((place for place in reversed(places) if place), None)
-    return f'<path class="{f"last {name}".strip()}" d="M{last[0]} {last[1]}h0"/>' if last else ""
+    return f'<path class="last" d="M{last[0]} {last[1]}h0"/>' if last else ""
 
 
 def line(places: Iterable[Place | None]) -> str:

@@ -6,7 +6,7 @@ accessible name. Colours and widths are rules of page.css: `.spark`, `.beats`, `
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from time import gmtime, strftime
 
@@ -27,8 +27,8 @@ _EDGE = 3
 _BAR = 4
 _BARS_HEIGHT = 20
 
-_FOOT_HEIGHT = 40
-_LEGEND_HEIGHT = 30
+# Room for the times, and for the words under them.
+_CHART_HEIGHT = axes.FOOT + 40 + 30
 
 
 def spark(values: Sequence[float | None], *, label: str, highest: float | None = None) -> str:
@@ -67,38 +67,23 @@ def heartbeat(beats: Sequence[Beat], *, label: str) -> str:
     )
 
 
-def chart(
-    points: Points | Mapping[str, Points],
-    *,
-    unit: str,
-    label: str,
-    step_seconds: int,
-    span_ms: tuple[int, int] | None = None,
-    limit: float | None = None,
-) -> str:
-    """Return lines over time, from 0 up, with the least, greatest and last value of each in words.
+def chart(points: Points, *, unit: str, label: str, step_seconds: int, span_ms: tuple[int, int]) -> str:
+    """Return a line over time, from 0 up, with the least, greatest and last value in words.
 
-    points: (Unix milliseconds, value or None), oldest first; several lines by their names.
+    points: (Unix milliseconds, value or None), oldest first.
     unit: as in `/s`, `ms`, `%`, empty for none. label: whose values, as in `Frame rate of instance-0`; they are added.
     step_seconds: how far apart neighbours are; what lies further apart has a gap between.
-    span_ms: first and last moment shown, those of the points without it. limit: a line of its own.
+    span_ms: first and last moment shown.
     """
-    lines = points if isinstance(points, Mapping) else {"": points}
-    first_ms, last_ms = span_ms or _span(lines)
-    shown = {name: [one for one in each if first_ms <= one[0] <= last_ms] for name, each in lines.items()}
-    told = {name: f"{name}: {_extremes(each, unit)}".removeprefix(": ") for name, each in shown.items()}
-    known = [value for each in shown.values() for _, value in each if value is not None]
-    plane = Plane(first_ms, last_ms, max([*known, limit or 0.0]))
-    drawn = [axes.levels(plane, unit), axes.times(plane)]
-    if limit is not None:
-        drawn.append(axes.limit_line(plane, limit, unit))
-    for n, (name, each) in enumerate(shown.items()):
-        drawn.append(axes.curve(plane, each, name=f"line-{n}", step_ms=step_seconds * 1000))
-        drawn.append(_legend(n, told[name], has_sample=len(shown) > 1))
-    height = axes.FOOT + _FOOT_HEIGHT + _LEGEND_HEIGHT * len(shown)
+    first_ms, last_ms = span_ms
+    shown = [one for one in points if first_ms <= one[0] <= last_ms]
+    told = escape(_extremes(shown, unit))
+    plane = Plane(first_ms, last_ms, max((value for _, value in shown if value is not None), default=0.0))
     return (
-        f'<svg class="chart" role="img" viewBox="0 0 {axes.WIDTH} {height}">'
-        f"<title>{escape(label)}: {escape('; '.join(told.values()))}</title>{''.join(drawn)}</svg>"
+        f'<svg class="chart" role="img" viewBox="0 0 {axes.WIDTH} {_CHART_HEIGHT}">'
+        f"<title>{escape(label)}: {told}</title>"
+        f"{axes.levels(plane, unit)}{axes.times(plane)}{axes.curve(plane, shown, step_ms=step_seconds * 1000)}"
+        f'<text x="{axes.LEFT}" y="{_CHART_HEIGHT - 10}">{told}</text></svg>'
     )
 
 
@@ -155,12 +140,6 @@ def _clock(form: str, at_ms: int) -> str:
     return strftime(form, gmtime(at_ms / 1000))
 
 
-def _span(lines: Mapping[str, Points]) -> tuple[int, int]:
-    """Return the first and the last moment of all lines."""
-    moments = [at_ms for each in lines.values() for at_ms, _ in each]
-    return min(moments, default=0), max(moments, default=0)
-
-
 def _extremes(points: Points, unit: str) -> str:
     """Return `min 24.9, max 30.1, last 29.8 /s`."""
     values = [value for _, value in points if value is not None]
@@ -168,12 +147,3 @@ def _extremes(points: Points, unit: str) -> str:
         return "not measured"
     least, greatest = axes.with_unit(min(values), ""), axes.with_unit(max(values), "")
     return f"min {least}, max {greatest}, last {axes.with_unit(values[-1], unit)}"
-
-
-def _legend(n: int, told: str, *, has_sample: bool) -> str:
-    """Return a line of words under the chart, after a piece of its line where there are several."""
-    y = axes.FOOT + _FOOT_HEIGHT + _LEGEND_HEIGHT * n + 20
-    if not has_sample:
-        return f'<text x="{axes.LEFT}" y="{y}">{escape(told)}</text>'
-    sample = f'<path class="line-{n}" d="M{axes.LEFT} {y - 7}h40"/>'
-    return f'{sample}<text x="{axes.LEFT + 52}" y="{y}">{escape(told)}</text>'
