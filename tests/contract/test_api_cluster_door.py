@@ -23,11 +23,18 @@ pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl 
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    """A store with one healthy instance."""
+def kept(tmp_path_factory):
+    """The path of a store with one healthy instance, and its fleet."""
     path = tmp_path_factory.mktemp("store") / "loco.db"
     with a_fleet(path, [an_instance()], at_ms=int(time.time() * 1000) - TICK_MS) as fleet:
-        fleet.ticks()
+        yield path, fleet
+
+
+@pytest.fixture(autouse=True)
+def store(kept):
+    """The path of that store, with a tick of now."""
+    path, fleet = kept
+    fleet.tick_now()
     return path
 
 
@@ -42,9 +49,9 @@ def in_a_cluster(store, port, ca):
 
 
 @pytest.fixture(scope="module")
-def running(store, tmp_path_factory):
+def running(kept, tmp_path_factory):
     """An API server and the API beside it."""
-    with a_token_server(tmp_path_factory.mktemp("ca")) as (server, ca), in_a_cluster(store, server.port, ca) as api:
+    with a_token_server(tmp_path_factory.mktemp("ca")) as (server, ca), in_a_cluster(kept[0], server.port, ca) as api:
         yield server, api
 
 

@@ -4,6 +4,7 @@ import base64
 import random
 import time
 import zlib
+from contextlib import contextmanager
 
 import msgspec
 from stores import TICK_MS, a_fleet, an_instance
@@ -22,16 +23,27 @@ _SCREEN = {"png": base64.b64encode(PNG).decode(), "takenAt": "2026-11-24T20:07:4
 BUNDLE = {"report": {"qemu_healthy": False}, "screens": [_SCREEN], "after": {"verdict": "healthy", "screen": _SCREEN}}
 
 
+LOST = {"instance-1": ProbeOutcome.REFUSED}
+
+
 def fill(store):
     """Write a fleet of which instance-1 has been lost for a while, and instance-2 was, but came back."""
+    with filled(store):
+        pass
+
+
+@contextmanager
+def filled(store):
+    """Yield the fleet of such a store, for more ticks."""
     start_ms = int(time.time() * 1000) - 16 * TICK_MS
     with a_fleet(store, [an_instance(0), an_instance(1), an_instance(2)], at_ms=start_ms) as fleet:
         fleet.ticks(3)
-        fleet.ticks(3, {"instance-1": ProbeOutcome.REFUSED, "instance-2": ProbeOutcome.TIMEOUT})
-        fleet.ticks(10, {"instance-1": ProbeOutcome.REFUSED})
+        fleet.ticks(3, LOST | {"instance-2": ProbeOutcome.TIMEOUT})
+        fleet.ticks(10, LOST)
         fleet.picture("instance-0", PNG)
         an_act(fleet)
-    write_bundle(store, 1, msgspec.json.encode(BUNDLE))
+        write_bundle(store, 1, msgspec.json.encode(BUNDLE))
+        yield fleet
 
 
 def real_id(path, incident):

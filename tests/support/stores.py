@@ -1,6 +1,7 @@
 """Real store files with a small fleet in them, judged by the real rules and written by the real writer."""
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +74,11 @@ class Fleet:
                 writer.tick_run(
                     self.connection, "run-1", at_ms=self.at_ms, instances=len(rows), duration_seconds=0.2, problem=None
                 )
+
+    def tick_now(self, answers: dict[str, HealthReport | ProbeOutcome] | None = None) -> None:
+        """Write a tick of now: what is older than 45 s reads as unknown."""
+        self.at_ms = max(int(time.time() * 1000) - TICK_MS, self.at_ms - TICK_MS + 1)
+        self.ticks(1, answers)
 
     def picture(self, public_id: str, png: bytes) -> None:
         """Keep a screen picture."""

@@ -106,9 +106,8 @@ def a_served_fleet(path: Path) -> Iterator[tuple[Fleet, str]]:
 
 
 def freshen(fleet: Fleet, answers: dict | None = None) -> None:
-    """Write a tick of now: what is older than 45 s reads as unknown."""
-    fleet.at_ms = max(int(time.time() * 1000) - TICK_MS, fleet.at_ms - TICK_MS + 1)
-    fleet.ticks(1, ILL if answers is None else answers)
+    """Write a tick of now, in which instance-1 is ill unless it is said otherwise."""
+    fleet.tick_now(ILL if answers is None else answers)
 
 
 def _recovered(fleet: Fleet, key: str) -> None:
