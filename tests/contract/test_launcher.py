@@ -228,7 +228,9 @@ def test_without_the_template_nothing_is_booked_and_it_is_said_once(fleet, objec
     dispatch.go()
 
     assert [] == nothing
-    assert 1 == len(set(problems)) == len(caplog.records)
+    # A namespace's watch of a test before may still have something to say.
+    said = [record for record in caplog.records if record.name == "jobs.recovery.launcher"]
+    assert 1 == len(set(problems)) == len(said)
     assert problems[0].startswith("CronJob recover, the template of recovery Jobs, isn't in namespace loco-health")
     assert 1 == len(fleet.attempts())
 
