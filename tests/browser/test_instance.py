@@ -93,9 +93,9 @@ def test_each_span_has_an_address_of_its_own(tmp_path, open_page):
 def test_an_instance_or_a_span_that_isnt_there_is_one_sentence_in_a_page(tmp_path, open_page):
     with one(tmp_path) as (_, url):
         page = open_page(url.replace("instance-0", "instance-7"), expects=(MISSING, "a status of 400"))
-        expect(page.locator("main")).to_contain_text("no instance is called 'instance-7'.")
+        expect(page.locator("main")).to_contain_text("No instance is called 'instance-7'.")
         page.goto(f"{url}?span=week")
-        expect(page.locator("main")).to_contain_text("query parameter span is 'week'; allowed are hour, day, month.")
+        expect(page.locator("main")).to_contain_text("Query parameter span is 'week'; allowed are hour, day, month.")
         page.close()  # before its source is ended
 
 
