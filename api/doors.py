@@ -18,13 +18,25 @@ DEFAULT_NAMESPACE = "loco-health"
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """What the door of this machine is made of. host: on which the API listens. instances: the inventory's file."""
+    """What the door of this machine is made of.
+
+    host: on which the API listens. instances: the inventory's file. control, policy: folder and file that the API goes
+    by, and what it starts too.
+    """
 
     store: Path
     token_file: Path
     instances: Path | None
     host: str
+    control: Path
+    policy: Path | None
     is_dry_run: bool
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Return the options that a recovery is started with, so that it goes by the API's own settings."""
+        policy = ("--policy", str(self.policy)) if self.policy else ()
+        return ("--control", str(self.control), *policy, *(("--dry-run",) if self.is_dry_run else ()))
 
 
 def open_door(local: Local | None, *, cluster_ca: Path | None, namespace: str) -> Door | None:
@@ -64,9 +76,7 @@ def _local_door(local: Local) -> Door:
         raise click.UsageError(
             f"token file {local.token_file} can't be written: {error}; nothing was started"
         ) from error
-    return LocalDoor(
-        local.store, token, token_file=local.token_file, instances=local.instances, is_dry_run=local.is_dry_run
-    )
+    return LocalDoor(local.store, token, token_file=local.token_file, instances=local.instances, options=local.options)
 
 
 def _in_url(host: str) -> str:

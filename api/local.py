@@ -28,16 +28,16 @@ _REFRESH = "refresh"
 
 
 class LocalDoor:
-    """Start children of this process for a caller who has the token of this start."""
+    """Start children of this process for a caller who has the token of this start. options: of each recovery."""
 
     def __init__(
-        self, store: Path, token: str, *, token_file: Path, instances: Path | None, is_dry_run: bool = False
+        self, store: Path, token: str, *, token_file: Path, instances: Path | None, options: tuple[str, ...] = ()
     ) -> None:
         self._store = store
         self._token = token
         self._token_file = token_file
         self._instances = instances
-        self._is_dry_run = is_dry_run
+        self._options = options
         self._lock = threading.Lock()
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -57,9 +57,8 @@ class LocalDoor:
 
     def recover(self, token: str, instance: Instance, *, is_forced: bool) -> Made:  # noqa: ARG002 - the door's signature
         """Start `recover` for one instance. Raises: Problem."""
-        words = ["recover", "--instance", instance.public_id]
+        words = ["recover", "--instance", instance.public_id, *self._options]
         words += ["--force"] if is_forced else []
-        words += ["--dry-run"] if self._is_dry_run else []
         return self._start(instance.key, words)
 
     def rehearse(self, token: str, instance: Instance, *, is_forced: bool) -> Made:  # noqa: ARG002 - as above

@@ -20,9 +20,8 @@ from api.instants import now_ms
 from api.mounted import Mounted
 from api.recovery import Bounds
 from api.serving import bound, open_server
-from jobs.errors import ConfigError
-from jobs.health.policy import Policy
-from jobs.health.policyfile import parse_policy
+from jobs.policy import read_policy
+from jobs.switches import folder_of
 
 log = logging.getLogger(__name__)
 
@@ -33,16 +32,6 @@ def _address(_: click.Context, __: click.Parameter, value: str) -> tuple[str, in
     if not host or not (port.isascii() and port.isdigit() and int(port) <= 65535):
         raise click.BadParameter(f"{value!r} is no HOST:PORT with a port from 0 to 65535; nothing was started")
     return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-def _policy(_: click.Context, __: click.Parameter, path: Path | None) -> Policy:
-    """Return the policy of a file, the default one without one."""
-    if path is None:
-        return Policy()
-    try:
-        return parse_policy(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"policy {path} can't be read: {error}; nothing was started") from error
 
 
 @click.command(context_settings=CONTEXT_SETTINGS)
@@ -101,7 +90,6 @@ def _policy(_: click.Context, __: click.Parameter, path: Path | None) -> Policy:
 @click.option(
     "--policy",
     type=click.Path(dir_okay=False, path_type=Path),
-    callback=_policy,
     envvar="LOCO_POLICY",
     show_envvar=True,
     help="TOML file of the jobs' policy, for the budget and the plans that are told; the default one without it.",
@@ -111,7 +99,7 @@ def _policy(_: click.Context, __: click.Parameter, path: Path | None) -> Policy:
     type=click.Path(path_type=Path),
     envvar="LOCO_CONTROL",
     show_envvar=True,
-    help="Folder of the fleet's switches, so that the page says what they forbid.",
+    help="Folder of the fleet's switches, told on the page; without it `control` beside the store.",
 )
 @click.option(
     "--dry-run/--no-dry-run",
@@ -138,7 +126,7 @@ def serve(  # noqa: PLR0913 - one for each option
     recovery_namespace: str,
     token_file: Path | None,
     instances: Path | None,
-    policy: Policy,
+    policy: Path | None,
     control: Path | None,
     dry_run: bool,
     may_delete_pod: bool,
@@ -150,10 +138,13 @@ def serve(  # noqa: PLR0913 - one for each option
     """
     start_logging(log_level)
     signal.signal(signal.SIGTERM, _leave)
-    bounds = Bounds(policy, is_dry_run=dry_run, control=control, may_delete_pod=may_delete_pod)
+    control = folder_of(control, store)
+    bounds = Bounds(read_policy(policy), is_dry_run=dry_run, control=control, may_delete_pod=may_delete_pod)
     follower = Follower(store, now_ms, second=Mounted(snapshot) if snapshot else None, bounds=bounds)
     listener = bound(*listen)
-    local = Local(store, token_file, instances, host=listen[0], is_dry_run=dry_run) if token_file else None
+    local = None
+    if token_file:
+        local = Local(store, token_file, instances, listen[0], control=control, policy=policy, is_dry_run=dry_run)
     door = open_door(local, cluster_ca=cluster_ca, namespace=recovery_namespace)
     application = Application(follower, now_ms, door)
     server = open_server(application, listener)

@@ -11,6 +11,11 @@ from jobs.health.recovery import Hold
 _MAX_BYTES = 4096
 
 
+def folder_of(control: Path | None, store: Path) -> Path:
+    """Return the folder of switches: the one that is named, else the one that all who share a store find beside it."""
+    return control or store.absolute().parent / "control"
+
+
 def stop_in(folder: Path | None, now_ms: int) -> Stop | None:
     """Return what the switches in a folder forbid now; a folder or file that isn't there forbids nothing.
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 
 import click
 
 from jobs.cluster.late import LateClient
-from jobs.commands.options import policy_option, window_options
+from jobs.commands.options import control_option, policy_option, window_options
 from jobs.commands.receivers import Receivers, receiver_options
 from jobs.courier import READ_SECONDS, Courier
 from jobs.dispatcher import Dispatcher
-from jobs.health.policy import Policy
 from jobs.notifier import Notifier
+from jobs.policy import read_policy
 from jobs.recovery.jobs import RecoveryJobs
 from jobs.recovery.launcher import Launcher
 from jobs.schedule import WindowSettings
@@ -28,9 +29,17 @@ from jobs.window import run_window
     help="Where recovery Jobs are made; without it recoveries are processes of this machine.",
 )
 @policy_option
+@control_option
 @receiver_options
 @window_options
-def dispatch(*, recovery_namespace: str, policy: Policy, receivers: Receivers, settings: WindowSettings) -> int:
+def dispatch(
+    *,
+    recovery_namespace: str,
+    policy: Path | None,
+    control: Path | None,
+    receivers: Receivers,
+    settings: WindowSettings,
+) -> int:
     """Make one recovery of each plan that is due, within the budget, and see to it that each has an end.
 
     Incidents and recoveries are told as Events on the pod, and people of incidents by Alertmanager and a webhook where
@@ -38,15 +47,18 @@ def dispatch(*, recovery_namespace: str, policy: Policy, receivers: Receivers, s
 
     Example: python -m jobs dispatch --store loco.db --window 300
     """
+    limits = read_policy(policy).recovery.limits
     with closing(LateClient(read_seconds=READ_SECONDS)) as connect:
-        jobs = _recovery_jobs(recovery_namespace, connect, settings)
-        launcher = Launcher(jobs, clock=settings.clock, limits=policy.recovery.limits)
+        jobs = _recovery_jobs(recovery_namespace, connect, settings.store, policy=policy, control=control)
+        launcher = Launcher(jobs, clock=settings.clock, limits=limits)
         clock = settings.clock.wall_ms
         notifier = Notifier(receivers.destinations(clock), clock=clock)
         return run_window(Dispatcher(launcher, Courier(connect, clock=clock), notifier), settings)
 
 
-def _recovery_jobs(namespace: str, connect: LateClient, settings: WindowSettings) -> RecoveryJobs:
+def _recovery_jobs(
+    namespace: str, connect: LateClient, store: Path, *, policy: Path | None, control: Path | None
+) -> RecoveryJobs:
     """Return the place where recoveries run."""
     if namespace:
         from jobs.cluster.jobs import ClusterJobs  # noqa: PLC0415 - each run needs one of the two
@@ -54,4 +66,4 @@ def _recovery_jobs(namespace: str, connect: LateClient, settings: WindowSettings
         return ClusterJobs(namespace, connect)
     from jobs.recovery.processes import LocalJobs  # noqa: PLC0415 - as above
 
-    return LocalJobs(settings.store)
+    return LocalJobs(store, policy=policy, control=control)

@@ -79,9 +79,8 @@ def local(*, instances: Path, store: Path, window: int, log_level: str) -> int:
 
 
 def _own_keys(folder: Path) -> Path | None:
-    """Have all runs find keys and switches beside the store; return where keys are to be made, None for the user's."""
+    """Have all runs find keys beside the store; return where keys are to be made, None for the user's."""
     if "LOCO_CONTROL" not in os.environ:
-        os.environ["LOCO_CONTROL"] = str(folder / "control")
         with suppress(OSError):  # who sets a switch makes it; that none is there forbids nothing
             (folder / "control").mkdir(exist_ok=True)
     if "LOCO_MASTER_KEY_FILE" in os.environ:

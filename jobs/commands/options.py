@@ -9,12 +9,11 @@ from pathlib import Path
 import click
 
 from agent.commandline import log_level_option, start_logging
-from jobs.errors import ConfigError
-from jobs.health.policy import Policy
-from jobs.health.policyfile import parse_policy
 from jobs.health.situation import Leave
 from jobs.planner import Recovery
+from jobs.policy import read_policy
 from jobs.schedule import WindowSettings, window_seconds
+from jobs.switches import folder_of
 
 store_option = click.option(
     "--store",
@@ -35,20 +34,9 @@ instances_option = click.option(
 )
 
 
-def _policy(context: click.Context, parameter: click.Parameter, path: Path | None) -> Policy:  # noqa: ARG001 - click's
-    """Return what a policy file says, or the defaults without one."""
-    if path is None:
-        return Policy()
-    try:
-        return parse_policy(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"policy {path} can't be read: {error}; nothing was started") from error
-
-
 policy_option = click.option(
     "--policy",
     type=click.Path(path_type=Path),
-    callback=_policy,
     envvar="LOCO_POLICY",
     show_envvar=True,
     help="TOML file put over the defaults: thresholds (docs/reasons.md), recovery and remedies (docs/recovery.md).",
@@ -59,7 +47,7 @@ control_option = click.option(
     type=click.Path(path_type=Path),
     envvar="LOCO_CONTROL",
     show_envvar=True,
-    help="Folder of the fleet's switches (recovery, pause-until, pause-reason); none: no switch is set.",
+    help="Folder of the fleet's switches (recovery, pause-until, pause-reason); without it `control` beside the store.",
 )
 
 dry_run_option = click.option(
@@ -82,7 +70,7 @@ delete_pod_option = click.option(
 
 
 def recovery_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command --policy, --control, --dry-run and --allow-delete-pod, handed on as `recovery`."""
+    """Give a command that has --store the options that say what recovery may do, handed on as `recovery`."""
 
     @policy_option
     @control_option
@@ -90,10 +78,16 @@ def recovery_options(command: Callable[..., int]) -> Callable[..., int]:
     @delete_pod_option
     @functools.wraps(command)
     def with_recovery(
-        *, policy: Policy, control: Path | None, is_dry_run: bool, may_delete_pod: bool, **options: object
+        *,
+        store: Path,
+        policy: Path | None,
+        control: Path | None,
+        is_dry_run: bool,
+        may_delete_pod: bool,
+        **options: object,
     ) -> int:
-        leave = Leave(policy, may_delete_pod=may_delete_pod, is_dry_run=is_dry_run)
-        return command(recovery=Recovery(leave, control), **options)
+        leave = Leave(read_policy(policy), may_delete_pod=may_delete_pod, is_dry_run=is_dry_run)
+        return command(store=store, recovery=Recovery(leave, folder_of(control, store)), **options)
 
     return with_recovery
 

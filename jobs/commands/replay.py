@@ -16,6 +16,7 @@ from jobs.health.incident import IncidentChange
 from jobs.health.model import Assessment, Instance, InstanceKey, ProbeOutcome, ProbeResult
 from jobs.health.policy import Policy
 from jobs.health.watched import Watched, see_probe
+from jobs.policy import read_policy
 
 TICK_SECONDS = 15
 
@@ -42,7 +43,7 @@ class ReplayedTick:
 def replay(
     *,
     reports: tuple[Path, ...],
-    policy: Policy,
+    policy: Path | None,
     expect_motion_seconds: float | None,
     expect_sound_seconds: float | None,
     output: str,
@@ -61,7 +62,7 @@ def replay(
         expect_motion_seconds=expect_motion_seconds,
         expect_sound_seconds=expect_sound_seconds,
     )
-    ticks = list(timeline(instance, _read(reports), policy))
+    ticks = list(timeline(instance, _read(reports), read_policy(policy)))
     click.echo(msgspec.json.encode(ticks).decode() if output == "json" else "\n".join(_table(ticks)))
     return 0
 

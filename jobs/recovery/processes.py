@@ -15,11 +15,15 @@ from jobs.template import attempt_job_name
 class LocalJobs:
     """Processes that run `python -m jobs recover`, known by their names of `jobs.holder`.
 
-    Two that are started for one attempt do no harm: the ledger gives it to one of them.
+    Two that are started for one attempt do no harm: the ledger gives it to one of them. policy, control: which file and
+    folder they go by, None for what they find themselves.
     """
 
-    def __init__(self, store: Path) -> None:
+    def __init__(self, store: Path, *, policy: Path | None = None, control: Path | None = None) -> None:
         self._store = store
+        self._settings = {
+            name: str(path) for name, path in {"LOCO_POLICY": policy, "LOCO_CONTROL": control}.items() if path
+        }
         self._children: list[Child] = []
 
     def refusal(self) -> str | None:
@@ -30,6 +34,7 @@ class LocalJobs:
         """Start the process of an attempt; return its name. Raises: ClusterError when there is no room for it."""
         self._children = [child for child in self._children if child.exit_code is None]
         environment = {
+            **self._settings,
             "LOCO_STORE": str(self._store),
             "LOCO_ATTEMPT": str(attempt.id),
             "LOCO_INSTANCE": public_id,

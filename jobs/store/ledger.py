@@ -221,7 +221,8 @@ def claim(
     if store is not None and store != store_name(connection):
         return None
     claimed = connection.execute(
-        "UPDATE attempts SET runner = ?2, state = 'running', job = coalesce(job, nullif(?3, '')) WHERE id = ?1 AND state = 'planned' AND runner IS NULL"
+        "UPDATE attempts SET runner = ?2, state = 'running', job = coalesce(job, nullif(?3, ''))"
+        " WHERE id = ?1 AND state = 'planned' AND runner IS NULL"
         " AND (incident IS NULL OR EXISTS"
         "  (SELECT 1 FROM incidents WHERE id = attempts.incident AND closed_at_ms IS NULL))",
         (attempt_id, runner, job),

@@ -20,7 +20,7 @@ REFRESH = "/api/instances/refresh"
 
 
 @contextmanager
-def on_this_machine(folder, **settings):
+def on_this_machine(folder, *words, **settings):
     """Yield an API over a store with one healthy instance, and the token of its start."""
     store, inventory = folder / "loco.db", folder / "instances.json"
     with a_fleet(store, [an_instance()], at_ms=int(time.time() * 1000) - TICK_MS) as fleet:
@@ -28,7 +28,7 @@ def on_this_machine(folder, **settings):
     inventory.write_text(json.dumps([an_instance().fields]))
     token_file = folder / "token"
     given = {"LOCO_TOKEN_FILE": str(token_file), "LOCO_INSTANCES": str(inventory), **settings}
-    with an_api(store, is_patient=True, **given) as api:
+    with an_api(store, is_patient=True, words=words, **given) as api:
         yield api, token_file.read_text().strip()
 
 
@@ -145,6 +145,37 @@ def test_a_recovery_is_a_process_that_says_what_it_did(tmp_path):
         (line["msg"], line["forced"]) for line in said if line.get("logger") == "api.asked"
     ]
     assert [("instance-0", "stood-down")] == [(line["instance"], line["outcome"]) for line in said if "outcome" in line]
+
+
+@pytest.mark.parametrize("words", [(), ("--control", "elsewhere")], ids=["beside the store", "named"])
+def test_a_switch_that_the_api_sees_stops_what_it_starts(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    folder = Path(words[1] if words else "control")
+    folder.mkdir()
+    (folder / "recovery").write_text("off")
+
+    assert ["KillSwitch: recovery is switched off in loco-control"] == said_by_a_recovery(tmp_path, *words)
+
+
+def test_the_policy_that_the_api_goes_by_is_that_of_what_it_starts(tmp_path):
+    (tmp_path / "policy.toml").write_text("")
+    with on_this_machine(tmp_path, "--policy", str(tmp_path / "policy.toml")) as (api, token):
+        pid = int(api.post(RECOVER, token=token).json["job"].rsplit(":", 2)[1])
+        os.kill(pid, signal.SIGSTOP)
+        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        os.kill(pid, signal.SIGKILL)
+
+    assert str(tmp_path / "policy.toml") == words[words.index("--policy") + 1]
+
+
+def said_by_a_recovery(folder, *words):
+    """Return how the recovery ended that an API with this command line was asked for."""
+    with on_this_machine(folder, *words) as (api, token):
+        pid = int(api.post(RECOVER, token=token).json["job"].rsplit(":", 2)[1])
+        wait_for(lambda: pid not in children_of(api.process.pid) or is_zombie(pid))
+        api.process.terminate()
+        said = [as_json(line) for line in api.process.stderr.read().splitlines()]
+    return [line["detail"] for line in said if "outcome" in line]
 
 
 def test_a_refresh_asks_discover_for_a_tick(tmp_path):

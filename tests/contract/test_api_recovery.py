@@ -152,12 +152,13 @@ def test_a_policy_may_lower_the_budget_that_is_told_and_a_dry_run_is_on_the_page
         assert (2, True) == (most, b"<b>Dry run.</b>" in api.ask("/").body)
 
 
-def test_a_switch_is_on_the_page_from_the_next_request_on(tmp_path):
-    control = tmp_path / "control"
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_switch_is_on_the_page_from_the_next_request_on(tmp_path, is_named):
+    control = tmp_path / ("elsewhere" if is_named else "control")
     control.mkdir()
     with a_fleet(tmp_path / "loco.db", [an_instance()], at_ms=int(time.time() * 1000) - TICK_MS) as fleet:
         fleet.ticks()
-    with an_api(tmp_path / "loco.db", LOCO_CONTROL=str(control)) as api:
+    with an_api(tmp_path / "loco.db", **({"LOCO_CONTROL": str(control)} if is_named else {})) as api:
         said = [api.ask("/").body]
         for line in ("off", "on"):
             (control / "recovery").write_text(line)

@@ -2,9 +2,12 @@
 
 import os
 import signal
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import replace
 
+import psutil
 import pytest
 from api_server import wait_for
 from stores import a_fleet, an_instance
@@ -70,6 +73,32 @@ def test_an_attempt_is_run_by_a_process_that_writes_down_how_it_ended(path, conn
 
     assert (job, AttemptOutcome.STOOD_DOWN) == (attempt.runner, attempt.outcome)
     assert attempt.detail.startswith("NoKey: ")
+
+
+def test_a_process_goes_by_the_policy_and_the_switches_of_who_started_it(path, connection, tmp_path):
+    jobs = LocalJobs(path, policy=tmp_path / "policy.toml", control=tmp_path / "switches")
+    attempt = go(a_launcher(jobs), connection)
+    pid = int(attempt.job.split(":")[1])
+    told = psutil.Process(pid).environ()
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: jobs.look(attempt).state is JobState.FINISHED)
+
+    assert str(tmp_path / "policy.toml") == told["LOCO_POLICY"]
+    assert str(tmp_path / "switches") == told["LOCO_CONTROL"]
+
+
+def test_dispatch_hands_on_the_switches_that_it_was_given(path, connection, tmp_path):
+    (tmp_path / "switches").mkdir()
+    (tmp_path / "switches" / "recovery").write_text("off")
+    words = ("--control", tmp_path / "switches", "--recovery-namespace", "")
+    command = [sys.executable, "-m", "jobs", "dispatch", "--store", path, "--window", "60", *words]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as dispatch:
+        try:
+            wait_for(lambda: ledger.find(connection, 1).state is AttemptState.ENDED, seconds=60)
+        finally:
+            dispatch.terminate()
+
+    assert "KillSwitch: recovery is switched off in loco-control" == ledger.find(connection, 1).detail
 
 
 def test_a_process_that_is_killed_is_noticed_by_who_started_it_and_by_the_next(path, connection):

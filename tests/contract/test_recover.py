@@ -135,10 +135,12 @@ def test_without_a_master_key_nothing_is_asked_of_the_agent(store, watched):
     assert store.row(attempt_id).acted_ms is None
 
 
-def test_a_switch_in_the_folder_stops_it(store, watched, tmp_path):
-    (tmp_path / "control").mkdir()
-    (tmp_path / "control" / "recovery").write_text("off")
-    done = store.recover_booked(store.book(watched.instance, Action.RESET_AUDIO), "--control", tmp_path / "control")
+@pytest.mark.parametrize("name", ["control", "elsewhere"])
+def test_a_switch_in_the_folder_beside_the_store_or_in_a_named_one_stops_it(store, watched, tmp_path, name):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "recovery").write_text("off")
+    words = () if name == "control" else ("--control", tmp_path / name)
+    done = store.recover_booked(store.book(watched.instance, Action.RESET_AUDIO), *words)
 
     assert "KillSwitch: recovery is switched off in loco-control" == done.said["detail"]
 

@@ -76,14 +76,15 @@ main()
 
 
 @contextmanager
-def an_api(store, *, host="127.0.0.1", port=0, is_patient=False, **settings):
+def an_api(store, *, host="127.0.0.1", port=0, is_patient=False, words=(), **settings):
     """Yield an API that listens, on a port that the kernel chose unless one is given.
 
-    is_patient: anything may be asked for as often as one likes. settings: of its environment.
+    is_patient: anything may be asked for as often as one likes. words: more of its command line. settings: of its
+    environment.
     """
     program = ["-c", PATIENT] if is_patient else ["-m", "api"]
     process = subprocess.Popen(
-        [sys.executable, *program, "--store", store, "--listen", f"{host}:{port}"],
+        [sys.executable, *program, "--store", store, "--listen", f"{host}:{port}", *words],
         env={**os.environ, **settings},
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
