@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import psutil
 import pytest
-from emulator import MISSING, Emulator, free_port, wait_for
+from emulator import MISSING, Emulator, wait_for
+from stack import free_port
 
 from agent.actions.act import ActFailed, CannotAct, Work
 from agent.actions.audio import FRESH_SINK

@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pulsectl
+from stack import free_port
 
 import agent.decoy
 from agent.checks.audio import dial
@@ -30,15 +31,6 @@ def wait_for(question, *, seconds=20.0):
         assert time.monotonic() < deadline, f"still {answer!r} after {seconds} s"
         time.sleep(0.1)
     return answer
-
-
-def free_port(*, first=5900):
-    """Return a port of the loopback that nobody has, at `first` or above (QEMU counts displays from 5900)."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
-        if port >= first:
-            return port
 
 
 def ask_monitor(path, command, **arguments):

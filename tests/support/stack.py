@@ -2,13 +2,14 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 EXPECTATIONS = {"loco-health/expect-motion-seconds": 20, "loco-health/expect-sound-seconds": 15}
@@ -153,12 +154,18 @@ def until(test, seconds: float, what: str, *, told=lambda: ""):
     raise AssertionError(f"waited {seconds} s for {what}\n{told()}")
 
 
+# Below those that Linux gives to whoever asks for any port, and none twice: what is free stays so until it is used.
+_PORTS = iter(random.SystemRandom().sample(range(20_000, 30_000), 10_000))
+
+
 def free_port() -> int:
-    """Return a loopback port that was free a moment ago."""
+    """Return a loopback port that nobody has."""
     import socket  # noqa: PLC0415 - only where sockets are allowed
 
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+    for port in _PORTS:
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("this session has had ten thousand ports")
 
 
 def _entry(record: dict) -> dict:
