@@ -12,13 +12,16 @@ from typing import Any
 
 from interleaving import MINUTE_MS, Actor, Connection
 from ledgers import put_incident
-from recovery_means import CODE, Agent, Eyes, Ground, Keeper
+from recovery_means import CODE, REPORT, SICK, Agent, Eyes, Ground, Keeper, instance_of
 from recovery_network import Api
 from recovery_world import Sender, SimJob, World
 
 from jobs.cluster.jobs import ClusterJobs
+from jobs.health.ladder import Rung, next_rung
 from jobs.health.model import InstanceKey
+from jobs.health.policy import Policy
 from jobs.health.recovery import Action, Attempt, Limits, Order, Origin, Plan
+from jobs.health.situation import Leave, Situation, Wish
 from jobs.recovery.launcher import Launcher
 from jobs.recovery.means import Means, Pace, Patience
 from jobs.recovery.recoverer import Recoverer
@@ -30,6 +33,7 @@ from jobs.store.plans import put_plans
 from jobs.template import ACTION, ATTEMPT, INSTANCE
 
 LIMITS = Limits()
+LEAVE = Leave(Policy(), may_delete_pod=True)
 
 # Between two ticks: enough of them for an hour's budget to be spent, and few, as a schedule's cost is its rounds.
 GAPS_MS = (60_000, 3 * MINUTE_MS, 8 * MINUTE_MS, 15 * MINUTE_MS)
@@ -85,7 +89,8 @@ class Actors:
             elif not pod.is_sick and key in incidents:
                 put_incident(connection, incidents[key], key=key, closed_at_ms=at_ms)
             if pod.is_sick and self._may_be_due(connection, key, now):
-                plans.append(self._due(key, incidents[key], at_ms))
+                action = self._next(connection, key, incidents[key], now)
+                plans.extend([self._due(key, incidents[key], at_ms, action)] if action else [])
         put_plans(connection, plans)
 
     def _may_be_due(self, connection: Connection, key: InstanceKey, now: Moment) -> bool:
@@ -95,20 +100,37 @@ class Actors:
         witnessed_ms = ledger.witnessed(connection, now)
         return ledger.refusal(connection, key, LIMITS, witnessed_ms=witnessed_ms, is_forced=False) is None
 
-    def _due(self, key: InstanceKey, incident: str, at_ms: int) -> Plan:
+    def _next(self, connection: Connection, key: InstanceKey, incident: str, now: Moment) -> Action | None:
+        """Return what is to be done next: as the ladder says, where the world has one; None where nothing is left."""
+        if not self.world.ladder:
+            return self.an_action()
+        situation = Situation(
+            instance=instance_of(self.world, key),
+            assessment=SICK,
+            report=REPORT,
+            leave=LEAVE,
+            now_ms=now.wall_ms,
+            witnessed_ms=0,
+            attempts=tuple(ledger.of_incident(connection, incident)),
+            wish=Wish(),
+        )
+        rung = next_rung(situation)
+        return rung.action if isinstance(rung, Rung) else None
+
+    def _due(self, key: InstanceKey, incident: str, at_ms: int, action: Action) -> Plan:
         pod = self.world.pods[key]
         return Plan(
             incident=incident,
             key=key,
             decided_at_ms=at_ms,
-            action=self.an_action(),
+            action=action,
             uid=pod.uid,
             restarts=pod.restarts,
             codes=(CODE,),
         )
 
     def an_action(self) -> Action:
-        """Return what is to be done next."""
+        """Return what a person may want, and who knows no ladder."""
         return self.chance.choice((Action.RESET_AUDIO, Action.RESET_AUDIO, Action.RESET_GUEST, Action.DELETE_POD))
 
     # Dispatchers

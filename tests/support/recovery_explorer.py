@@ -15,12 +15,14 @@ from unittest.mock import patch
 
 from interleaving import MINUTE_MS, Chaos, Scheduler
 from recovery_actors import Actors
-from recovery_means import KEY, instance_of
+from recovery_means import CODE, KEY, instance_of
 from recovery_world import ACTS, HOUR_MS, IDLE_OUTCOMES, Broken, World
 
 from agent.actions import door
 from jobs.audit import audit
 from jobs.health.model import InstanceKey
+from jobs.health.recovery import Action
+from jobs.health.remedies import REMEDIES
 from jobs.store import backup, ledger
 from jobs.store.connection import open_store, transaction
 from jobs.store.writer import record_inventory
@@ -28,7 +30,20 @@ from jobs.store.writer import record_inventory
 # Short ones for what meets within one attempt, long ones for what an hour's budget is counted over.
 LENGTHS_MS = (*[12 * MINUTE_MS] * 4, 70 * MINUTE_MS)
 QUIET_MS = 9 * MINUTE_MS
-DISASTERS = ("reboot", "wall", "pod", "container", "store", "backup", "snapshot", "kill", "job", "ask", "heal")
+DISASTERS = (
+    "reboot",
+    "wall",
+    "pod",
+    "container",
+    "store",
+    "backup",
+    "snapshot",
+    "kill",
+    "job",
+    "ask",
+    "heal",
+    "switch",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +52,7 @@ class Told:
 
     seed: int
     acts: int
+    deletions: int
     attempts: int
     broken: str = ""
     story: tuple[str, ...] = ()
@@ -56,7 +72,9 @@ def explore(seed: int, folder: Path, template: sqlite3.Connection, *, is_told: b
         schedule.scheduler.stop()
         schedule.world.close()
         schedule.actors.snapshot.close()
-    return Told(seed, len(schedule.world.acts), schedule.attempts, broken, tuple(schedule.scheduler.story or ()))
+    acts = schedule.world.acts
+    deletions = sum(act.action is Action.DELETE_POD for act in acts)
+    return Told(seed, len(acts), deletions, schedule.attempts, broken, tuple(schedule.scheduler.story or ()))
 
 
 class Schedule:
@@ -79,6 +97,8 @@ class Schedule:
             has_quota=chance.random() < 0.2,
             faults=chance.choice((0.0, 0.03, 0.1)),
         )
+        if chance.random() < 0.2:  # the others climb at random, which meets more
+            self.world.ladder = REMEDIES[CODE]
         self.actors = Actors(self.world)
         self.disasters = chance.sample(DISASTERS, chance.randrange(2, 6))
         if "snapshot" in self.disasters:  # an old state doesn't show where only a person's Jobs could tell of it
@@ -126,6 +146,12 @@ class Schedule:
     def _ask(self, key: InstanceKey) -> None:
         self.actors.ask(key)
 
+    def _switch(self, _: InstanceKey) -> None:
+        """Set the kill switch, whatever is under way, and lift it later."""
+        self.world.is_stopped = True
+        self.scheduler.sleep(self.chance.choice((20_000, 5 * MINUTE_MS)))
+        self.world.is_stopped = False
+
     def _kill(self, _: InstanceKey) -> None:
         self.actors.stop()
         self.actors.start(self.chance.choice((1, 2)))
@@ -162,6 +188,7 @@ class Schedule:
         """Have nothing more go wrong, everything be well, and time pass for what is left to end."""
         self.scheduler.set_chaos(Chaos())
         self.world.faults = 0.0
+        self.world.is_stopped = False
         self.actors.stop()
         for pod in self.world.pods.values():
             pod.is_sick = False

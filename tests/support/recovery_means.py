@@ -35,7 +35,11 @@ class Ground:
     def stop(self) -> Stop | None:
         """Return what the switches forbid."""
         self._world.request("GET loco-control")
-        return Stop(Hold.PAUSED, "as the seed says") if self._world.falls(0.5) else None
+        self._world.take_leave(self._sender)
+        if self._world.is_stopped or self._world.falls(0.5):
+            return Stop(Hold.KILL_SWITCH, "as the seed says")
+        self._world.give_leave(self._sender)
+        return None
 
     def instance(self) -> Instance | None:
         """Return the pod of now."""
@@ -50,7 +54,7 @@ class Ground:
             raise Conflict(f"DELETE pod answered 409: its uid is {pod.uid}")
         self._world.sender = self._sender
         try:
-            self._world.act(pod, 0.5)
+            self._world.act(pod, Action.DELETE_POD, 0.5)
         finally:
             self._world.sender = None
         self._world.replace_pod(self._key)
@@ -61,11 +65,14 @@ class Agent:
     """The real calls over the world's network, with the instance's key."""
 
     def __init__(self, world: World, key: InstanceKey, sender: Sender) -> None:
+        self._world, self._sender = world, sender
         self._wire = Wire(world, key, sender)
 
     def challenge(self, instance: Instance) -> Challenge | Refused | Silent:
-        """Ask for a challenge."""
-        return self._wire.challenge(instance)
+        """Ask for a challenge, after which the switches are to be read once more."""
+        answer = self._wire.challenge(instance)
+        self._world.take_leave(self._sender)
+        return answer
 
     def act(self, instance: Instance, order: ActOrder, challenge: Challenge) -> Done | Refused | Silent:
         """Have one act done."""

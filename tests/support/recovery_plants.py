@@ -19,6 +19,7 @@ from jobs.recovery.launcher import Launcher
 from jobs.store import ledger
 from jobs.store.plans import due_plans
 
+_begin = recoverer.Recoverer._begin
 _clock = World.clock
 _leave = recoverer.Recoverer._leave
 _observe = Launcher.observe
@@ -118,6 +119,25 @@ def no_adoption() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def no_last_look_at_the_switches() -> Iterator[None]:
+    """Recover reads the switches once, before it looks, collects evidence and asks for the challenge."""
+
+    def begin(self: recoverer.Recoverer, *told: object) -> object:
+        with patch.object(self._means.ground, "stop", lambda: None):
+            return _begin(self, *told)
+
+    with patch.object(recoverer.Recoverer, "_begin", begin):
+        yield
+
+
+@contextmanager
+def lost_pods_climb() -> Iterator[None]:
+    """An attempt whose pod died before its act counts as a rung climbed."""
+    with patch.object(Attempt, "has_never_acted", new=False):
+        yield
+
+
 PLANTS: dict[str, Callable[[], AbstractContextManager[None]]] = {
     plant.__name__: plant
     for plant in (
@@ -127,5 +147,7 @@ PLANTS: dict[str, Callable[[], AbstractContextManager[None]]] = {
         no_claim_fence,
         no_begin_act,
         no_adoption,
+        no_last_look_at_the_switches,
+        lost_pods_climb,
     )
 }

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +26,7 @@ from jobs.clock import Clock
 from jobs.errors import ClusterError
 from jobs.health.model import InstanceKey
 from jobs.health.recovery import Action
+from jobs.health.remedies import ORDER
 
 HOUR_MS = 60 * MINUTE_MS
 MOST_ACTS = 3
@@ -32,6 +34,9 @@ WALL_MS = 1_800_000_000_000
 
 # ecosystem: an API client's own timeouts, 3 s to connect and 10 s for the answer; a request lies in no queue longer.
 API_SECONDS_MS = 13_000
+
+# Decision 0011: an act comes no later than so long after `begin_act`, and the switches are read right before that.
+LATE_MS = 40_000
 
 IDLE_OUTCOMES = ("superseded", "stood-down", "not-created", "name-collision")
 
@@ -56,6 +61,7 @@ class DoneAct:
     """One act as it happened, in real time."""
 
     key: InstanceKey
+    action: Action
     began_ms: int
     ended_ms: int
     pod_uid: str
@@ -127,6 +133,9 @@ class World:
         self.jobs: dict[str, SimJob] = {}
         self.pods: dict[InstanceKey, SimPod] = {}
         self.sender: Sender | None = None
+        self.is_stopped = False
+        self._leave_ms: dict[Sender, int] = {}
+        self.ladder: tuple[Action, ...] = ()
         self._readers: dict[int, sqlite3.Connection] = {}
         self.start_pods: Any = None
         for number in range(instances):
@@ -164,13 +173,23 @@ class World:
         pod.door._challenges = gate.Challenges(f"agent-{self.serial}", clock=lambda: self.scheduler.now_ms / 1000)
         pod.door._turnstile = Turnstile(self, pod, has_quota=self.has_quota)
 
-    def act(self, pod: SimPod, seconds: float) -> None:
+    def give_leave(self, sender: Sender) -> None:
+        """Note that a runner has just read that no switch is set."""
+        self._leave_ms[sender] = self.scheduler.now_ms
+
+    def take_leave(self, sender: Sender) -> None:
+        """Have what a runner read before say nothing any more."""
+        self._leave_ms.pop(sender, None)
+
+    def act(self, pod: SimPod, action: Action, seconds: float) -> None:
         """Note an act and hold it against what was promised."""
         began_ms = self.scheduler.now_ms
         if self.sender is None:
             raise Broken("an act that nobody asked for")
-        done = DoneAct(pod.key, began_ms, began_ms + round(seconds * 1000), pod.uid, self.sender)
-        self.scheduler.tell(f"ACT on {pod.key} {pod.uid} for attempt {self.sender.attempt} of {self.sender.generation}")
+        done = DoneAct(pod.key, action, began_ms, began_ms + round(seconds * 1000), pod.uid, self.sender)
+        self.scheduler.tell(
+            f"ACT {action} on {pod.key} {pod.uid} for attempt {self.sender.attempt} of {self.sender.generation}"
+        )
         before = [one for one in self.acts if one.key == pod.key]
         self.acts.append(done)
         if len(before) >= MOST_ACTS and began_ms - before[-MOST_ACTS].began_ms < HOUR_MS:
@@ -180,7 +199,12 @@ class World:
             raise Broken(f"two acts on {pod.key} at once")
         if any(one.sender == self.sender for one in before):
             raise Broken(f"attempt {self.sender.attempt} acted twice")
+        leave_ms = self._leave_ms.get(self.sender)
+        if leave_ms is None or began_ms - leave_ms > LATE_MS:
+            told = "never" if leave_ms is None else f"{(began_ms - leave_ms) / 1000:.0f} s ago"
+            raise Broken(f"attempt {self.sender.attempt} acted, and the switches gave it leave {told}")
         self._check_row(done)
+        self._check_rungs(done)
         if self.chance.random() < 0.2:
             pod.is_sick = False
 
@@ -189,7 +213,9 @@ class World:
         row = self.row(done.sender)
         if row is None:
             raise Broken(f"attempt {done.sender.attempt} acted and is in no ledger")
-        uid, runner, acted_ms = row
+        uid, runner, acted_ms, action = row
+        if action != done.action:
+            raise Broken(f"attempt {done.sender.attempt} for {action} did {done.action}")
         if uid != done.pod_uid:
             raise Broken(f"attempt {done.sender.attempt} for {uid} acted on {done.pod_uid}")
         if acted_ms is None:
@@ -197,9 +223,26 @@ class World:
         if runner != done.sender.runner:
             raise Broken(f"attempt {done.sender.attempt} of {runner} was acted on by {done.sender.runner}")
 
-    def row(self, sender: Sender) -> tuple[str, str, int] | None:
-        """Return uid, runner and moment of the act of an attempt, as its ledger has it."""
-        return self.ask(sender.generation, "SELECT uid, runner, acted_ms FROM attempts WHERE id = ?", sender.attempt)
+    def _check_rungs(self, done: DoneAct) -> None:
+        """Hold an act that the ladder chose against the rungs below it: each was tried in earnest in that incident.
+
+        That is: an act was begun, or may have been under another store, or the agent couldn't do it.
+        """
+        below = [rung for rung in self.ladder if ORDER[rung] < ORDER[done.action]]
+        for rung in below:
+            query = (
+                "SELECT origin <> 'policy' OR EXISTS (SELECT 1 FROM attempts AS lower WHERE lower.id < attempts.id"
+                " AND lower.incident = attempts.incident AND lower.key = attempts.key AND lower.action = ?2"
+                " AND (acted_ms IS NOT NULL OR spent_ms > ended_ms OR outcome = 'refused'))"
+                " FROM attempts WHERE id = ?1"
+            )
+            if self.ask(done.sender.generation, query, done.sender.attempt, rung.value) == (0,):
+                raise Broken(f"attempt {done.sender.attempt} for {done.action} came before any act of {rung}")
+
+    def row(self, sender: Sender) -> tuple[str, str, int, str] | None:
+        """Return uid, runner, moment of the act, and action of an attempt, as its ledger has it."""
+        query = "SELECT uid, runner, acted_ms, action FROM attempts WHERE id = ?"
+        return self.ask(sender.generation, query, sender.attempt)
 
     def ask(self, generation: int, query: str, *values: object) -> Any:
         """Return the first row that a store has committed."""
@@ -244,14 +287,17 @@ class World:
             raise ClusterError(f"{what} broke off: as the seed says")
 
 
-def _perform(scene: Any, _: Work) -> Done:
+def _perform(action: Action, scene: Any, _: Work) -> Done:
     """Act, as far as the world is concerned."""
     seconds = scene.world.chance.choice((0.1, 1.0, 5.0, 20.0))
-    scene.world.act(scene.pod, seconds)
+    scene.world.act(scene.pod, action, seconds)
     scene.pod.busy_until_ms = scene.world.scheduler.now_ms + round(seconds * 1000)
     return Done(held=True, detail="as the world has it")
 
 
+# The agent's; a pod is deleted by Kubernetes, see recovery_means.
 ACTS = {
-    action.value: Act(action.value, lambda *_: None, _perform) for action in Action if action is not Action.DELETE_POD
+    action.value: Act(action.value, lambda *_: None, partial(_perform, action))
+    for action in Action
+    if action is not Action.DELETE_POD
 }
