@@ -17,6 +17,7 @@ from jobs.policy import read_policy
 from jobs.recovery.jobs import RecoveryJobs
 from jobs.recovery.launcher import Launcher
 from jobs.schedule import WindowSettings
+from jobs.switches import folder_of, stop_in
 from jobs.window import run_window
 
 
@@ -48,16 +49,17 @@ def dispatch(
     Example: python -m jobs dispatch --store loco.db --window 300
     """
     limits = read_policy(policy).recovery.limits
+    clock = settings.clock.wall_ms
     with closing(LateClient(read_seconds=READ_SECONDS)) as connect:
         jobs = _recovery_jobs(recovery_namespace, connect, settings.store, policy=policy, control=control)
-        launcher = Launcher(jobs, clock=settings.clock, limits=limits)
-        clock = settings.clock.wall_ms
+        switches = folder_of(control, settings.store)
+        launcher = Launcher(jobs, clock=settings.clock, limits=limits, stop=lambda: stop_in(switches, clock()))
         notifier = Notifier(receivers.destinations(clock), clock=clock)
         return run_window(Dispatcher(launcher, Courier(connect, clock=clock), notifier), settings)
 
 
 def _recovery_jobs(
-    namespace: str, connect: LateClient, store: Path, *, policy: Path | None, control: Path | None
+    namespace: str, connect: LateClient, store: Path, *, policy: Path | None = None, control: Path | None = None
 ) -> RecoveryJobs:
     """Return the place where recoveries run."""
     if namespace:

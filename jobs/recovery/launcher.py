@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from jobs.clock import Clock
 from jobs.errors import ClusterError
+from jobs.health.control import Stop
 from jobs.health.model import InstanceKey
 from jobs.health.recovery import Action, Attempt, AttemptOutcome, AttemptState, Limits, Order, Origin, Plan
 from jobs.recovery.adoption import is_strange, newest_of, orders_of, take_over
@@ -71,12 +72,18 @@ class _Found:
 
 
 class Launcher:
-    """See to it that each due plan is one attempt, and each attempt has one Job and an end."""
+    """See to it that each due plan is one attempt, and each attempt has one Job and an end.
 
-    def __init__(self, jobs: RecoveryJobs, *, clock: Clock, limits: Limits) -> None:
+    stop: what the fleet's switches forbid now.
+    """
+
+    def __init__(
+        self, jobs: RecoveryJobs, *, clock: Clock, limits: Limits, stop: Callable[[], Stop | None] = lambda: None
+    ) -> None:
         self._jobs = jobs
         self._clock = clock
         self._limits = limits
+        self._stop = stop
         self.resume()
 
     def resume(self) -> None:
@@ -191,8 +198,8 @@ class Launcher:
             yield partial(_note_look, attempt.id, look)
 
     def _plans_to_book(self, found: _Found) -> Iterator[_Step]:
-        """Have plans booked where there is room for them and their Jobs can be made."""
-        if not found.has_due_plan or len(found.attempts) >= MAX_OPEN or not self._has_time():
+        """Have plans booked where there is room for them, nobody forbids it since, and their Jobs can be made."""
+        if not found.has_due_plan or len(found.attempts) >= MAX_OPEN or not self._has_time() or self._stop():
             return
         refusal = self._try(lambda: self._jobs.refusal() or "")
         if refusal:

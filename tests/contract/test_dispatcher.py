@@ -4,11 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 
 import pytest
 from api_server import wait_for
-from launching import CRONJOB, Dispatch, a_fleet, cluster_jobs, jobs_of, put_template
+from launching import CRONJOB, JOBS, Dispatch, a_fleet, cluster_jobs, jobs_of, put_template
 from notifying import a_webhook
 from object_server import an_object_server
 from receivers import a_receiver
@@ -146,6 +147,23 @@ def test_the_command_makes_a_job_of_a_due_plan_within_seconds(fleet, server, tmp
 
     assert 0 == process.returncode
     assert [fleet.attempts()[0].job] == [job["metadata"]["name"] for job in jobs_of(objects)]
+
+
+def test_the_command_makes_none_of_a_plan_that_is_older_than_a_switch(fleet, server, tmp_path):
+    objects, connect = server
+    (tmp_path / "control").mkdir()
+    switch = tmp_path / "control" / "recovery"
+    switch.write_text("off")
+    tick_now(fleet)
+    with a_run(fleet, connect, tmp_path):
+        wait_for(lambda: ("GET", JOBS) in objects.asked)
+        time.sleep(2)  # a round is made each second
+        before = fleet.attempts()
+        switch.unlink()
+        tick_now(fleet)
+        wait_for(lambda: jobs_of(objects))
+
+    assert [] == before
 
 
 def tick_now(fleet):

@@ -4,7 +4,8 @@ import pytest
 from launching import CRONJOB, JOBS, Dispatch, a_fleet, cluster_jobs, jobs_of, only, put_template
 from object_server import an_object_server
 
-from jobs.health.recovery import AttemptOutcome, AttemptState
+from jobs.health.control import Stop
+from jobs.health.recovery import AttemptOutcome, AttemptState, Hold
 from jobs.recovery.endings import CREATE_MS
 from jobs.recovery.launcher import MAX_BOOKED, MAX_OPEN
 from jobs.store import ledger
@@ -68,6 +69,25 @@ def test_a_plan_is_booked_once_however_long_it_stays(fleet, objects, dispatch):
     dispatch.go(30)
 
     assert (1, 1) == (len(fleet.attempts()), len(jobs_of(objects)))
+
+
+def test_a_plan_that_is_older_than_a_switch_is_no_attempt(fleet, dispatch):
+    dispatch.stop = Stop(Hold.KILL_SWITCH, "recovery is switched off")
+    dispatch.go(3)
+    before = fleet.attempts()
+    dispatch.stop = None
+    fleet.tick()
+    dispatch.go()
+
+    assert ([], 1) == (before, len(fleet.attempts()))
+
+
+def test_an_attempt_that_is_older_than_a_switch_still_has_its_end_looked_after(fleet, objects, dispatch):
+    dispatch.go()
+    dispatch.stop = Stop(Hold.KILL_SWITCH, "recovery is switched off")
+    dispatch.go()
+
+    assert 1 == len(jobs_of(objects)), "its pod reads the switch afresh, and writes that it stood down"
 
 
 def test_a_plan_that_is_not_due_is_no_attempt(fleet, dispatch):

@@ -108,7 +108,7 @@ def test_what_commands_and_people_write_is_in_no_manifest(overlays):
         assert set() == WRITTEN_ELSEWHERE & declared
 
 
-def test_the_switches_are_mounted_where_plans_are_made_or_told_and_may_be_missing():
+def test_the_switches_are_mounted_where_plans_are_made_booked_or_told_and_may_be_missing():
     mounting = {name: t for name, t in pod_templates(base()) if "loco-control" in volumes(t, "configMap")}
 
     assert {API, "CronJob loco-health/collect", "CronJob loco-health/dispatch"} == mounting.keys()

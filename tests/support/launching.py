@@ -16,6 +16,7 @@ from pods import a_pod, a_pods_instance
 
 from jobs.clock import Clock
 from jobs.cluster.jobs import ClusterJobs
+from jobs.health.control import Stop
 from jobs.health.model import InstanceKey
 from jobs.health.recovery import Action, Attempt, Limits, Plan
 from jobs.recovery.launcher import Launcher
@@ -115,7 +116,8 @@ class Dispatch:
 
     def __init__(self, fleet: Fleet, jobs: ClusterJobs, limits: Limits | None = None) -> None:
         self.connection: sqlite3.Connection = open_store(fleet.path)
-        self.launcher = Launcher(jobs, clock=fleet.time.clock, limits=limits or Limits())
+        self.stop: Stop | None = None
+        self.launcher = Launcher(jobs, clock=fleet.time.clock, limits=limits or Limits(), stop=lambda: self.stop)
         self._time = fleet.time
 
     def go(self, rounds: int = 1, *, is_killed: bool = False) -> str | None:
