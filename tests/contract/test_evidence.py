@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from attempts import Recovery, World
 from builders import a_report, an_assessment
-from pods import a_pods_instance, pod_json
+from pods import a_pod, a_pods_instance, pod_json
 from servers import hang, http, serving
 from stores import TICK_MS, a_fleet, an_instance
 
@@ -171,6 +171,23 @@ def test_a_pod_is_told_by_its_state_and_never_by_its_environment(keeping):
     assert "conditions" in bundle["pod"]["status"]
     assert "canary-env" not in json.dumps(bundle)
     assert "node-1" == bundle["node"]["name"]
+
+
+NODES = {
+    "bad": ("NotReady, cordoned", {"name": "node-1", "problem": "NotReady, cordoned"}),
+    "well": ("", {"name": "node-1", "problem": ""}),
+    "not told": (
+        None,
+        {"name": "node-1", "problem": None, "error": "node conditions come with component node-facts"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("problem", "told"), NODES.values(), ids=NODES)
+def test_a_node_is_told_by_its_bad_conditions_as_far_as_they_are_known(keeping, problem, told):
+    known = a_pods_instance(a_pod(node="node-1", node_problem=problem), uid="uid-1")
+
+    assert told == keeping(Agent().serve, known=known)["node"]
 
 
 def test_no_secret_is_kept_wherever_it_was_planted(keeping, tmp_path):
