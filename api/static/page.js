@@ -15,8 +15,8 @@ let shown = { address: "", etag: "" };
 let asked = 0;
 let askedAtMs = performance.now();
 let askingSinceMs = null; // null while every question was answered
-let answeredAt = new Date();
 let clockOffsetMs = 0;
+let answeredAt = new Date();
 let title = document.title;
 
 function spanInWords(ms) {
@@ -57,7 +57,7 @@ function tellFreshness() {
   let alarm = "";
   if (isLost) {
     word = "no answer";
-    alarm = `This page has lost its source. It was true at ${answeredAt.toLocaleTimeString()}.`;
+    alarm = `This page has lost its source. It was true at ${answeredAt.toISOString().slice(11, 19)} UTC.`;
   } else if (word === "live" && isOld && !document.hidden) {
     word = "nothing new";
     alarm = `Nothing new was observed for over ${spanInWords(Number(clock.dataset.freshMs))}.`;
@@ -146,14 +146,14 @@ function show(fresh) {
   document.dispatchEvent(new Event("shown"));
 }
 
-// Ask for a page, or whether it is still the one with this tag; null for that.
+// Ask for a page, or whether it is still the one with this tag; null for that. A refusal comes as a page, too.
 async function ask(address, etag) {
   const headers = { Accept: "text/html", ...(etag && { "If-None-Match": etag }) };
   const answer = await fetch(address, { headers, cache: "no-store", signal: AbortSignal.timeout(DEADLINE_MS) });
   setClock(answer);
   if (answer.status === 304) return null;
   if (!answer.headers.get("Content-Type")?.startsWith("text/html")) throw new Error(answer.statusText);
-  return { html: await answer.text(), etag: answer.headers.get("ETag") || "" };
+  return { html: await answer.text(), etag: answer.headers.get("ETag") || "", isRefused: !answer.ok };
 }
 
 async function refresh() {
@@ -169,7 +169,7 @@ async function refresh() {
       show(parsed(answer.html));
       shown = { address, etag: answer.etag };
     }
-    answeredAt = new Date();
+    answeredAt = new Date(Date.now() + clockOffsetMs);
     askingSinceMs = null;
   } catch {
     // Nothing to tell yet: tellFreshness counts the seconds since the first question that wasn't answered.

@@ -51,6 +51,8 @@ document.addEventListener("click", (event) => {
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
   fillForm(new URL(link.href).search);
+  // That link is gone in a moment, and the keyboard with it.
+  if (link.matches(".clear:focus-visible")) document.querySelector(".filters [type=search]").focus();
   go(link.href);
 });
 
@@ -75,8 +77,9 @@ async function refreshPortion(portion) {
   let answer;
   try {
     answer = await ask(portion.dataset.address, etags.get(portion));
+    if (answer?.isRefused) throw new Error("no portion of cards");
   } catch {
-    if (!portion.firstChild) portion.remove(); // the link before it is there again, to be tried anew
+    if (!portion.firstChild) portion.remove(); // the link before it is the last again, to be tried anew
     return; // the page's own questions tell whether the source is lost
   }
   if (!answer || !portion.isConnected) return;
@@ -95,6 +98,7 @@ async function refreshPortionsInSight() {
     const { top, bottom } = portion.getBoundingClientRect();
     if (bottom > -AHEAD_PX && top < innerHeight + AHEAD_PX) await refreshPortion(portion);
   }
+  watchNext();
   setTimeout(refreshPortionsInSight, REFRESH_MS);
 }
 
@@ -111,7 +115,14 @@ const ahead = new IntersectionObserver(
 
 function watchNext() {
   const last = [...document.querySelectorAll(".next")].at(-1);
-  if (last) ahead.observe(last);
+  const isFollowed = [...more.children].some((portion) => portion.dataset.address === last?.href);
+  if (last && !isFollowed) ahead.observe(last);
+}
+
+// Where the page's own cards are all there are, or it tells of a problem, those of the portions are of another time.
+function dropMore() {
+  const isFirstOfMore = [...document.querySelectorAll(".next")].some((link) => !more.contains(link));
+  if (!isFirstOfMore) more.replaceChildren();
 }
 
 // One stop of the tab key for all marks; arrows go on from there.
@@ -148,6 +159,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("shown", () => {
+  dropMore();
   dropDoubles();
   setStops();
   watchNext();

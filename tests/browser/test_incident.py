@@ -3,7 +3,7 @@
 import re
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,10 @@ from stack import Stack, until
 from stores import TICK_MS, a_fleet, an_instance
 
 from jobs.health.model import ProbeOutcome
+from jobs.health.recovery import Action, Hold, Plan
 from jobs.store import reader
+from jobs.store.connection import open_store, transaction
+from jobs.store.plans import put_plans
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(280)]
 
@@ -103,7 +106,23 @@ def test_the_list_has_open_ones_first_and_filters_by_state_and_instance(tmp_path
         expect(page.locator(".panel")).to_contain_text("none")
         page.get_by_label("Instance").fill("instance-9")
         page.get_by_role("button", name="Show").click()
-        expect(page.locator("main")).to_contain_text("no instance is called 'instance-9'.")
+        expect(page.locator("main")).to_contain_text("No instance is called 'instance-9'.")
+        page.close()  # before its source is ended
+
+
+def test_what_a_hold_waits_for_is_told_as_ahead_and_once_it_has_come_as_past(tmp_path, open_page):
+    with a_troubled_fleet(tmp_path) as (url, ids), closing(open_store(tmp_path / "loco.db")) as connection:
+        one, now_ms = reader.incident(connection, ids[0]), int(time.time() * 1000)
+        told = {"action": Action.RESTART_QEMU, "hold": Hold.COOL_DOWN, "detail": "it was acted on"}
+        plan = Plan(incident=one.id, key=one.key, decided_at_ms=now_ms, until_ms=now_ms + 600_000, **told)
+        with transaction(connection):
+            put_plans(connection, [plan])
+        page = open_page(f"{url}/incidents/{one.id}")
+
+        expect(page.locator(".step.next .when")).to_have_text(re.compile(r"^[\d-]{10} [\d:]{8} UTC in (10|9) min$"))
+        spans = "[['in ', -20000], ['in ', 0], ['in ', 5000], ['observed ', -1000]]"
+        words = page.evaluate(f"{spans}.map(([lead, ms]) => ageInWords(lead, ms))")
+        assert ["in 20 s", "0 s ago", "5 s ago", "observed 0 s ago"] == words
         page.close()  # before its source is ended
 
 
@@ -111,5 +130,5 @@ def test_an_incident_that_is_not_there_is_one_sentence_in_a_page(tmp_path, open_
     with a_troubled_fleet(tmp_path) as (url, _):
         page = open_page(f"{url}/incidents/nope", expects=("a status of 404",))
 
-        expect(page.locator("main")).to_contain_text("no incident has the id 'nope'.")
+        expect(page.locator("main")).to_contain_text("No incident has the id 'nope'.")
         page.close()  # before its source is ended

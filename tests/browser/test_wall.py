@@ -143,8 +143,10 @@ def test_filters_work_live_and_the_address_can_be_shared(three, open_page):
     expect(page.locator(".card")).to_have_count(2)
     page.get_by_label("Verdict").select_option("sick")
     expect(page.locator(".found")).to_have_text("0 of 3 instances match.")
-    page.get_by_role("link", name="show all").click()
+    page.get_by_role("link", name="show all").press("Enter")
     expect(page.locator(".card")).to_have_count(3)
+    expect(page.locator(".clear")).to_have_count(0)
+    expect(page.get_by_role("searchbox")).to_be_focused()
     page.get_by_role("link", name="1 degraded").click()
     expect(page).to_have_url(url + "?verdict=degraded")
 
@@ -183,12 +185,16 @@ def test_a_bad_query_is_one_sentence_with_and_without_script(three, open_page):
 def test_a_page_that_lost_its_source_turns_loud_and_calms_down(three, tmp_path, open_page, keep_picture):
     fleet, url, api = three
     tick_now(fleet)
-    page = open_page(url, expects=("net::ERR_",))
+    page = open_page(url, expects=("net::ERR_",), timezone_id="Asia/Tokyo")
     expect(page.locator(".clock b")).to_have_text("live")
+    hours = {time.gmtime().tm_hour}
     api.process.kill()
     expect(page.get_by_role("alert")).to_contain_text("This page has lost its source.")
+    hours.add(time.gmtime().tm_hour)
     keep_picture(page, "wall-lost")
+    true_at = re.search(r"It was true at (\d\d):\d\d:\d\d UTC\.", page.get_by_role("alert").inner_text())
 
+    assert int(true_at[1]) in hours
     expect(page.locator(".clock.loud b")).to_have_text("no answer")
     expect(page).to_have_title("no live data · loco-health")
     api.process.wait(10)

@@ -128,6 +128,57 @@ def test_a_mark_turns_and_its_card_comes_to_the_front_from_a_portion_that_hears_
     assert "instance-30" == page.locator(".card").nth(1).get_attribute("data-id")
 
 
+def test_a_portion_that_is_long_in_coming_is_asked_for_once(large, open_page):
+    fleet, url = large
+    page = open_page(url)
+    page.route("**/?start=*", lambda _: None)  # no answer, for now
+    page.mouse.wheel(0, 5000)
+    for sick in (31, 32):
+        fleet.tick(sick=(sick, *SICK))
+        expect(page.locator(".marks a").nth(sick)).to_have_class("unhealthy")
+
+    assert 1 == page.locator(".portion").count()
+    page.unroute("**/?start=*")
+    expect(page.locator(".more .portion .card")).to_have_count(24)
+
+
+def test_a_portion_that_failed_to_come_is_tried_again_without_any_news(large, open_page):
+    _, url = large
+    page = open_page(url, expects=("net::ERR_FAILED",))
+    failed = []
+    page.route("**/?start=*", lambda route: (failed.append(route), route.abort()))
+    page.mouse.wheel(0, 5000)
+    while len(failed) < 4:
+        page.wait_for_timeout(100)
+    page.unroute("**/?start=*")
+
+    expect(page.locator(".card")).not_to_have_count(24)
+
+
+def test_a_refused_portion_keeps_its_cards_and_a_refused_page_none(large, open_page):
+    _, url = large
+    page = open_page(url, expects=("status of 503", "status of 404"))
+    refusal = page.request.get(f"{url}nowhere", headers={"Accept": "text/html"}).text()
+    page.mouse.wheel(0, 5000)
+    expect(page.locator(".more .card")).not_to_have_count(0)
+    refused = []
+
+    def refuse(route):
+        refused.append(route)
+        route.fulfill(status=503, content_type="text/html; charset=utf-8", body=refusal)
+
+    page.route("**/?start=*", refuse)
+    while len(refused) < 2:
+        page.wait_for_timeout(100)
+
+    assert 24 <= page.locator(".more .card").count()
+    page.route(url, refuse)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Not Found")
+    expect(page.locator(".card")).to_have_count(0)
+    page.unroute_all()
+    expect(page.locator(".card").first).to_be_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_grave_fault_in_a_large_fleet_for_people_who_see_or_hear_it_otherwise(
     large, open_page, grave_faults, keep_picture, scheme
