@@ -83,6 +83,13 @@ class Runs:
             assert time.monotonic() < ends_at, f"run {process.pid} made no tick in {DEADLINE_SECONDS} s"
             time.sleep(0.05)
 
+    def wait_announced(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait until a run is known as the next holder, or holds the baton already."""
+        ends_at = time.monotonic() + DEADLINE_SECONDS
+        while not any(name and f":{process.pid}:" in name for name in (self.lease().successor, self.lease().holder)):
+            assert time.monotonic() < ends_at, f"run {process.pid} wasn't announced in {DEADLINE_SECONDS} s"
+            time.sleep(0.05)
+
     def wait_held(self) -> None:
         """Wait until a run holds the baton, also before its first tick is written."""
         ends_at = time.monotonic() + DEADLINE_SECONDS

@@ -17,10 +17,11 @@ _TICKS_AFTER = 2
 
 
 class Killed(NamedTuple):
-    """What came of it: how many processes died, and all ticks."""
+    """What came of it: how many processes died, all ticks, and what this machine needed from a start to a tick."""
 
     deaths: int
     ticks: list[Tick]
+    start_seconds: float
 
 
 def hand_over_with_a_death(folder: Path, victim: str, statement: int, *, beat_seconds: float, scale: float) -> Killed:
@@ -31,8 +32,9 @@ def hand_over_with_a_death(folder: Path, victim: str, statement: int, *, beat_se
     holder_options = ("--die-late", "--die-at", str(statement)) if victim != "successor" else ()
     successor_options = ("--die-at", str(statement)) if victim != "holder" else ()
     with runs(folder, beat_seconds=beat_seconds, scale=scale) as fleet:
+        began_at = time.clock_gettime(time.CLOCK_BOOTTIME)
         holder = fleet.start(*holder_options)
-        fleet.wait_ticks(1)
+        start_seconds = fleet.wait_ticks(1)[0].at - began_at
         # So that the successor announces itself between two ticks, but for the time that a process takes to start.
         time.sleep(beat_seconds / 3)
         newest = successor = fleet.start(*successor_options)
@@ -45,7 +47,7 @@ def hand_over_with_a_death(folder: Path, victim: str, statement: int, *, beat_se
                 newest = fleet.start()
             time.sleep(beat_seconds / 20)
         deaths = sum(process.poll() == -signal.SIGKILL for process in (holder, successor))
-        return Killed(deaths, fleet.ticks())
+        return Killed(deaths, fleet.ticks(), start_seconds)
 
 
 def _has_ended(*processes: subprocess.Popen[bytes]) -> bool:
