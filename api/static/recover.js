@@ -123,9 +123,10 @@ class Asking {
     return this.attempt(async () => {
       this.answer.focus(); // the button that has the keyboard goes
       this.act.hidden = true;
-      const told = await this.post(this.foreseen);
+      const wish = this.foreseen;
+      const told = await this.post(wish);
       this.tell(told.message);
-      await this.follow(told.job);
+      await this.follow(told.job, wish);
     });
   }
 
@@ -137,7 +138,13 @@ class Asking {
     this.progress.append(item);
   }
 
-  async follow(job) {
+  // What holds this very wish back by now, as a clause; empty where nothing is known to.
+  async held(wish) {
+    const told = await this.post({ ...wish, dryRun: true }).catch(() => null);
+    return told && !told.plan.due ? `; as things stand: ${told.plan.hold}: ${told.plan.detail}` : "";
+  }
+
+  async follow(job, wish) {
     this.progress.replaceChildren();
     this.progress.hidden = false;
     this.step("asked for");
@@ -153,8 +160,7 @@ class Asking {
           return;
         }
       } else if (performance.now() - began > NO_ATTEMPT_MS) {
-        const why = told?.recovery?.reason;
-        this.step(`no attempt was booked${why ? `; as things stand: ${why}` : ""}. The log of ${job} says what it found.`);
+        this.step(`no attempt was booked${await this.held(wish)}. The log of ${job} says what it found.`);
         return;
       }
     }

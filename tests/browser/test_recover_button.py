@@ -203,6 +203,29 @@ def test_in_a_cluster_the_token_is_typed_rights_decide_and_nothing_keeps_it(tmp_
             page.close()  # before its source is ended
 
 
+def test_who_asked_for_what_then_stood_down_is_told_why_nothing_is_done_and_where_more_is(tmp_path, open_page):
+    with a_token_server(tmp_path) as (server, ca):
+        control = tmp_path / "control"
+        cluster = {"LOCO_CLUSTER_CA": ca, "KUBERNETES_SERVICE_HOST": "127.0.0.1", "LOCO_CONTROL": control}
+        with a_muted_instance(tmp_path, **cluster, KUBERNETES_SERVICE_PORT=server.port) as (_, url):
+            page = open_page(f"{url}instances/instance-0")
+            page.get_by_label("Token").fill(GOOD)
+            page.get_by_role("button", name=SHOW).click()
+            page.get_by_role("button", name="Do it now: reset-audio").click()
+            expect(page.locator(".progress li")).to_have_text(["asked for"])
+            # Nobody runs the Job, as if it had stood down; the page's patience is lost at once.
+            control.mkdir()
+            (control / "recovery").write_text("off")
+            page.evaluate("performance.now = ((before) => () => before() + 60_000)(performance.now.bind(performance))")
+            (job,) = server.jobs
+
+            why = "KillSwitch: reset-audio waits: recovery is switched off in loco-control"
+            expect(page.locator(".progress li").last).to_have_text(
+                f"no attempt was booked; as things stand: {why}. The log of {job} says what it found."
+            )
+            page.close()  # before its source is ended
+
+
 def test_behind_the_service_proxy_the_page_lives_and_gives_the_command(tmp_path, open_page):
     with a_muted_instance(tmp_path, LOCO_TOKEN_FILE=tmp_path / "token") as (api, _), a_service_proxy(api.port) as url:
         page = open_page(url)
@@ -274,7 +297,7 @@ def test_the_form_is_there_again_after_a_page_that_told_of_a_problem(tmp_path, o
         page = open_page(f"{url}instances/instance-0", expects=("status of 404",))
 
         page.route(f"{url}instances/instance-0", lambda route: route.continue_(url=f"{url}instances/nobody"))
-        expect(page.locator("main")).to_contain_text("no instance is called", timeout=10_000)
+        expect(page.locator("main")).to_contain_text("No instance is called", timeout=10_000)
         page.unroute(f"{url}instances/instance-0")
         expect(page.get_by_role("button", name=SHOW)).to_be_visible(timeout=10_000)
         expect(page.locator(".asking form")).to_have_count(1)
