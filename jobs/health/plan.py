@@ -167,7 +167,7 @@ def _key(situation: Situation, rung: Rung) -> Held | None:
 def _settling(situation: Situation, _: Rung) -> Held | None:
     """Hold while it may still show what an attempt did whose end nobody saw."""
     last = situation.attempts[-1] if situation.attempts else None
-    if last is None or last.outcome is not AttemptOutcome.UNKNOWN or situation.is_forced:
+    if last is None or last.outcome is not AttemptOutcome.UNKNOWN or last.has_never_acted or situation.is_forced:
         return None
     settle_seconds = situation.leave.policy.recovery.settle_seconds
     wait_seconds = settle_seconds - (situation.witnessed_ms - last.spent_ms) / 1000

@@ -202,6 +202,7 @@ def test_an_outcome_that_nobody_saw_has_its_time_to_show():
     later = an_attempt("reset-guest", "unknown-outcome", ended_seconds_ago=30)
     assert hold("QemuStuck", attempts=(later,)) is None
     assert hold("QemuStuck", attempts=(lost,), wish=Wish(is_forced=True)) is None
+    assert hold("QemuStuck", attempts=(replace(lost, acted_ms=None, ended_ms=lost.spent_ms),)) is None
 
 
 def test_force_waits_neither_for_people_nor_is_it_told_to_cool_down():
