@@ -8,7 +8,8 @@ from deployment import OURS, gaps_seconds
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
-GAP_SECONDS, DELETED_GAP_SECONDS = 16, 32
+# The promise is the long form's; here a lost tick, which makes 30 s, is told from a slow machine.
+PROMISED_GAP_SECONDS, GAP_SECONDS, DELETED_GAP_SECONDS = 16, 22, 32
 
 
 def now_ms() -> int:
@@ -32,7 +33,7 @@ def wait_hand_overs(deployment, count: int, seconds: float) -> list[tuple[int, i
         f"{count} hand-overs",
         told=lambda: str(holders(deployment, began_ms)),
     )
-    time.sleep(GAP_SECONDS)
+    time.sleep(PROMISED_GAP_SECONDS)
     return deployment.ticks(since_ms=began_ms)
 
 
@@ -61,7 +62,7 @@ def test_a_deleted_collect_pod_costs_at_most_32_s(deployment):
     pod = deployment.kube.wait_until(lambda: holder(deployment), 60, "a holder")
     deployment.kube("delete", "pod", "-n", OURS, pod, "--grace-period=0", "--force")
     deployment.kube.wait_until(lambda: holder(deployment) not in ("", pod), 60, "another holder")
-    time.sleep(GAP_SECONDS)
+    time.sleep(PROMISED_GAP_SECONDS)
     ticks = deployment.ticks(since_ms=began_ms - 20_000)
     print(f"\nlargest gap {max(gaps_seconds(ticks)):.1f} s")
 
@@ -83,5 +84,5 @@ def test_ten_minutes_of_one_minute_windows_with_a_job_by_hand_in_each(deployment
     print(f"\nlargest gap {max(gaps_seconds(ticks)):.1f} s of {len(ticks)} ticks, {len(set(told))} holders")
 
     assert_one_after_another(ticks)
-    assert max(gaps_seconds(ticks)) <= GAP_SECONDS
+    assert max(gaps_seconds(ticks)) <= PROMISED_GAP_SECONDS
     assert not [name for name in told if name.startswith("by-hand")]

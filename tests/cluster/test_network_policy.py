@@ -25,19 +25,20 @@ else:
 LISTEN = "import socket, time; s = socket.create_server(('', 8081)); print('listening', flush=True); time.sleep(120)"
 
 
-def may_connect(kube, namespace: str, pod: str, address: str, port: int) -> bool:
-    """Tell whether a process in a pod can open a TCP connection; a pod that can't be asked fails the test."""
-    said = kube("exec", "-n", namespace, pod, "--", "python", "-c", CONNECT, address, str(port)).strip()
-
-    assert said in ("open", "in vain")
-    return said == "open"
+def a_stranger_may_connect(kube, address: str, port: int) -> bool:
+    """Tell whether a process in a pod that isn't ours can open a TCP connection."""
+    return is_open(kube("exec", "-n", INSTANCES, STRANGER, "--", "python", "-c", CONNECT, address, str(port)))
 
 
-def running(kube, component: str) -> str:
-    """Return the name of the pod of ours that started last: an older one may be about to end."""
-    pods = kube.get("pods", "-l", f"app.kubernetes.io/component={component}", namespace=OURS)["items"]
-    alive = [pod for pod in pods if pod["status"]["phase"] == "Running"]
-    return max(alive, key=lambda pod: pod["metadata"]["creationTimestamp"])["metadata"]["name"]
+def may_connect(deployment, component: str, address: str, port: int) -> bool:
+    """Tell whether a process of ours can; a pod that can't be asked though it runs fails the test."""
+    return is_open(deployment.execute(component, "python", "-c", CONNECT, address, str(port)))
+
+
+def is_open(said: str) -> bool:
+    """Tell whether a connection was open."""
+    assert said.strip() in ("open", "in vain")
+    return said.strip() == "open"
 
 
 @pytest.fixture
@@ -54,20 +55,19 @@ def test_the_fleet_is_watched_and_nothing_else_is_reached(deployment, listener, 
     agent = kube.get("pod", OTHER, namespace=INSTANCES)["status"]["podIP"]
     api = kube.get("service", "loco-api", namespace=OURS)["spec"]["clusterIP"]
     server = kube.get("service", "kubernetes", namespace="default")["spec"]["clusterIP"]
-    kube.wait_until(lambda: not may_connect(kube, INSTANCES, STRANGER, api, 3000), 30, "a stranger to be refused")
+    kube.wait_until(lambda: not a_stranger_may_connect(kube, api, 3000), 30, "a stranger to be refused")
     time.sleep(16)  # longer than a tick: what follows was seen under the policy
 
     assert deployment.wait_healthy(60)
-    collect, discover = running(kube, "collect"), running(kube, "discover")
-    assert may_connect(kube, OURS, collect, agent, 8080)
-    assert may_connect(kube, OURS, collect, agent, 5901)
-    assert may_connect(kube, OURS, discover, server, 443)
-    assert may_connect(kube, INSTANCES, STRANGER, agent, 8081)
-    assert not may_connect(kube, OURS, collect, agent, 8081)
-    assert not may_connect(kube, OURS, collect, server, 443)
-    assert not may_connect(kube, OURS, discover, agent, 8080)
-    assert not may_connect(kube, OURS, running(kube, "api"), agent, 8080)
-    assert may_connect(kube, OURS, running(kube, "api"), server, 443)  # with its caller's token alone
+    assert may_connect(deployment, "collect", agent, 8080)
+    assert may_connect(deployment, "collect", agent, 5901)
+    assert may_connect(deployment, "discover", server, 443)
+    assert a_stranger_may_connect(kube, agent, 8081)
+    assert not may_connect(deployment, "collect", agent, 8081)
+    assert not may_connect(deployment, "collect", server, 443)
+    assert not may_connect(deployment, "discover", agent, 8080)
+    assert not may_connect(deployment, "api", agent, 8080)
+    assert may_connect(deployment, "api", server, 443)  # with its caller's token alone
 
 
 def test_recovery_passes_the_policies(network_policy):

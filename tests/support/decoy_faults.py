@@ -3,7 +3,10 @@
 The reports were recorded from an agent beside QEMU under KVM on 2026-11-24.
 """
 
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from agent.report import Client, HealthReport, decode
 
@@ -40,6 +43,50 @@ FAULTS = {
     "blank": ({"unhealthy", "degraded"}, "qemu", {"ScreenBlank"}, 45),
     "blue": ({"unhealthy", "degraded"}, "qemu", {"ScreenSingleColour"}, 45),
 }
+
+
+TICK_SECONDS = 15
+
+
+class Told(NamedTuple):
+    """How soon a fault was told: the seconds since its cause, and the ticks."""
+
+    seconds: float
+    ticks: int
+
+    def is_late(self, fault: str, *, is_timed: bool) -> bool:
+        """Tell whether it was told too late. is_timed: by the clock, else by the number of the tick that told it."""
+        allowed_seconds = FAULTS[fault][3]
+        return self.seconds > allowed_seconds if is_timed else self.ticks > 1 + allowed_seconds // TICK_SECONDS
+
+
+class Watch:
+    """Faults that were caused, and how soon each was told. fleet: returns what the API says of each instance."""
+
+    def __init__(self, fleet: Callable[[], dict]) -> None:
+        self.told: dict[str, Told] = {}
+        self._fleet = fleet
+        self._caused: dict[str, tuple[str, int, float]] = {}
+
+    def caused(self, fault: str, instance: str) -> None:
+        """Note that an instance has a fault from now on; a tick that is under way may not see it yet."""
+        caused_at = time.monotonic()
+        while not (one := self._fleet().get(instance)):
+            time.sleep(0.25)
+        self._caused[fault] = (instance, one["probe"]["tick"], caused_at)
+
+    def all_told(self) -> bool:
+        """Look once, and tell whether every fault has been told."""
+        fleet = self._fleet()
+        for fault, (instance, tick, caused_at) in self._caused.items():
+            one = fleet.get(instance)
+            if fault not in self.told and one and is_seen(one, fault):
+                self.told[fault] = Told(round(time.monotonic() - caused_at, 1), one["probe"]["tick"] - tick)
+        return set(self.told) == set(self._caused)
+
+    def late(self, *, is_timed: bool) -> dict[str, Told]:
+        """Return what was told too late."""
+        return {fault: told for fault, told in self.told.items() if told.is_late(fault, is_timed=is_timed)}
 
 
 def is_seen(one: dict, fault: str) -> bool:

@@ -81,6 +81,35 @@ class Deployment:
         """Run `python -m agent decoy ...` in an instance's pod, as docs say, and return what it printed."""
         return self.kube("exec", "-n", INSTANCES, pod, "--", "python", "-m", "agent", "decoy", *words)
 
+    def running(self, component: str) -> str:
+        """Return the name of the pod of ours that started last: an older one may be about to end."""
+
+        def alive() -> list[dict]:
+            pods = self.kube.get("pods", f"--selector=app.kubernetes.io/component={component}", namespace=OURS)["items"]
+            return [pod for pod in pods if pod["status"]["phase"] == "Running"]
+
+        pods = self.kube.wait_until(alive, 30, f"a pod of {component} to run")
+        return max(pods, key=lambda pod: pod["metadata"]["creationTimestamp"])["metadata"]["name"]
+
+    def execute(self, component: str, *words: str) -> str:
+        """Run a program in a pod of ours and return what it printed; where the pod ends meanwhile, in its successor."""
+        while True:
+            pod = self.running(component)
+            try:
+                return self.kube("exec", "-n", OURS, pod, "--", *words)
+            except AssertionError:
+                if not self._ends(pod):
+                    raise
+
+    def _ends(self, pod: str) -> bool:
+        """Tell whether a pod ends; that it has is told a moment later."""
+        ends_at = time.monotonic() + 5
+        while time.monotonic() < ends_at:
+            if self.kube.try_("get", "pod", pod, "-n", OURS, "--output=jsonpath={.status.phase}") != "Running":
+                return True
+            time.sleep(0.5)
+        return False
+
     def uid(self, pod: str) -> str:
         """Return the uid of an instance's pod."""
         return self.kube.get("pod", pod, namespace=INSTANCES)["metadata"]["uid"]

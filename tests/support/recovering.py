@@ -146,7 +146,7 @@ class Recovery:
 
     def audit(self) -> str:
         """Return what `python -m jobs audit` proves of the store, run where the store is mounted."""
-        return self.kube("exec", "-n", OURS, self._running("collect")[0], "--", "python", "-m", "jobs", "audit")
+        return self.deployment.execute("collect", "python", "-m", "jobs", "audit")
 
     def _running(self, component: str) -> list[str]:
         """Return the names of a component's pods that run."""
