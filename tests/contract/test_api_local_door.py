@@ -22,20 +22,35 @@ REFRESH = "/api/instances/refresh"
 @contextmanager
 def on_this_machine(folder, *words, **settings):
     """Yield an API over a store with one healthy instance, and the token of its start."""
+    with watched(folder, *words, **settings) as (_, api, token):
+        yield api, token
+
+
+@contextmanager
+def watched(folder, *words, **settings):
+    """Yield the fleet of one instance beside them, for more ticks."""
     store, inventory = folder / "loco.db", folder / "instances.json"
-    with a_fleet(store, [an_instance()], at_ms=int(time.time() * 1000) - TICK_MS) as fleet:
-        fleet.ticks()
     inventory.write_text(json.dumps([an_instance().fields]))
     token_file = folder / "token"
     given = {"LOCO_TOKEN_FILE": str(token_file), "LOCO_INSTANCES": str(inventory), **settings}
-    with an_api(store, is_patient=True, words=words, **given) as api:
-        yield api, token_file.read_text().strip()
+    with a_fleet(store, [an_instance()], at_ms=int(time.time() * 1000) - TICK_MS) as fleet:
+        fleet.ticks()
+        with an_api(store, is_patient=True, words=words, **given) as api:
+            yield fleet, api, token_file.read_text().strip()
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    with on_this_machine(tmp_path_factory.mktemp("local")) as made:
+def shared(tmp_path_factory):
+    with watched(tmp_path_factory.mktemp("local")) as made:
         yield made
+
+
+@pytest.fixture
+def running(shared):
+    """An API and its token, over a store with a tick of now."""
+    fleet, api, token = shared
+    fleet.tick_now()
+    return api, token
 
 
 def test_a_token_for_others_than_loopback_is_refused_at_the_start(tmp_path):
