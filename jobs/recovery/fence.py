@@ -49,7 +49,7 @@ class Fence:
             if now() >= ends_at - needed:
                 return stood_down(Hold.USER_CONNECTED, _users(found.look))
             self._pace.sleep(self._patience.look_seconds)
-        return Ending(AttemptOutcome.STOOD_DOWN, "the process was asked to end before the act")
+        return leaving()
 
     def _check(self, attempt: Attempt) -> Standing | Ending:
         """Return the instance and a look at it, when all but its users let the act go ahead."""
@@ -85,6 +85,11 @@ def _unfounded(attempt: Attempt, look: Look) -> Ending:
         blind = f"nobody can tell whether {', '.join(sorted(unseen))} still holds"
         return Ending(AttemptOutcome.STOOD_DOWN, f"{blind}: it wasn't measured")
     return Ending(AttemptOutcome.SUPERSEDED, f"{', '.join(attempt.codes)} is gone")
+
+
+def leaving() -> Ending:
+    """Return the end of an attempt whose process was asked to end before its act."""
+    return Ending(AttemptOutcome.STOOD_DOWN, "the process was asked to end before the act")
 
 
 def _another(attempt: Attempt, instance: Instance) -> Ending | None:

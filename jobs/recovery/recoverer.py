@@ -19,7 +19,7 @@ from jobs.planner import open_brakes
 from jobs.probe.actions import ActOrder, Challenge, Done, Refused, Silent
 from jobs.probe.verify import Look, Verification
 from jobs.recovery.answers import refused, said
-from jobs.recovery.fence import Fence, Standing, stood_down
+from jobs.recovery.fence import Fence, Standing, leaving, stood_down
 from jobs.recovery.means import Means, Pace, Patience
 from jobs.recovery.redaction import redact_text
 from jobs.store import ledger
@@ -155,7 +155,7 @@ class Recoverer:
         self._begun_at = self._clock.boottime()
         with transaction(self._connection):
             if self._pace.is_leaving():
-                return Ending(AttemptOutcome.STOOD_DOWN, "the process was asked to end before the act")
+                return leaving()
             brake = brake_on(attempt.key, open_brakes(self._connection))
             if brake:
                 return stood_down(brake.hold, brake.detail)
