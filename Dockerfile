@@ -34,7 +34,7 @@ RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app
 
 FROM build AS api-code
 COPY agent/__init__.py agent/commandline.py agent/environment.py agent/report.py /app/agent/
-COPY jobs/__init__.py jobs/clock.py jobs/errors.py jobs/holder.py jobs/switches.py jobs/template.py /app/jobs/
+COPY jobs/__init__.py jobs/clock.py jobs/errors.py jobs/holder.py jobs/policy.py jobs/switches.py jobs/template.py /app/jobs/
 COPY jobs/health /app/jobs/health
 COPY jobs/store /app/jobs/store
 COPY api /app/api
