@@ -3,7 +3,7 @@
 import re
 import tempfile
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from stores import TICK_MS, a_fleet, an_instance
 from jobs.health.model import ProbeOutcome
 from jobs.health.recovery import Action, Hold, Plan
 from jobs.store import reader
-from jobs.store.connection import open_store, transaction
+from jobs.store.connection import transaction
 from jobs.store.plans import put_plans
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(280)]
@@ -111,19 +111,23 @@ def test_the_list_has_open_ones_first_and_filters_by_state_and_instance(tmp_path
 
 
 def test_what_a_hold_waits_for_is_told_as_ahead_and_once_it_has_come_as_past(tmp_path, open_page):
-    with a_troubled_fleet(tmp_path) as (url, ids), closing(open_store(tmp_path / "loco.db")) as connection:
-        one, now_ms = reader.incident(connection, ids[0]), int(time.time() * 1000)
+    now_ms = int(time.time() * 1000)
+    with a_fleet(tmp_path / "loco.db", [an_instance()], at_ms=now_ms - 4 * TICK_MS) as fleet:
+        fleet.ticks(3, REFUSED)
+        (one,) = reader.incidents(fleet.connection)
         told = {"action": Action.RESTART_QEMU, "hold": Hold.COOL_DOWN, "detail": "it was acted on"}
         plan = Plan(incident=one.id, key=one.key, decided_at_ms=now_ms, until_ms=now_ms + 600_000, **told)
-        with transaction(connection):
-            put_plans(connection, [plan])
-        page = open_page(f"{url}/incidents/{one.id}")
+        with transaction(fleet.connection):
+            put_plans(fleet.connection, [plan])
+        with an_api(tmp_path / "loco.db") as api:
+            page = open_page(f"http://127.0.0.1:{api.port}/incidents/{one.id}")
 
-        expect(page.locator(".step.next .when")).to_have_text(re.compile(r"^[\d-]{10} [\d:]{8} UTC in (10|9) min$"))
-        spans = "[['in ', -20000], ['in ', 0], ['in ', 5000], ['observed ', -1000]]"
-        words = page.evaluate(f"{spans}.map(([lead, ms]) => ageInWords(lead, ms))")
-        assert ["in 20 s", "0 s ago", "5 s ago", "observed 0 s ago"] == words
-        page.close()  # before its source is ended
+            ahead = re.compile(r"^[\d-]{10} [\d:]{8} UTC in (10|9) min$")
+            expect(page.locator(".step.next .when")).to_have_text(ahead)
+            spans = "[['in ', -20000], ['in ', 0], ['in ', 5000], ['observed ', -1000]]"
+            words = page.evaluate(f"{spans}.map(([lead, ms]) => ageInWords(lead, ms))")
+            assert ["in 20 s", "0 s ago", "5 s ago", "observed 0 s ago"] == words
+            page.close()  # before its source is ended
 
 
 def test_an_incident_that_is_not_there_is_one_sentence_in_a_page(tmp_path, open_page):
