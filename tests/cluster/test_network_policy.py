@@ -73,7 +73,7 @@ def test_the_fleet_is_watched_and_nothing_else_is_reached(deployment, listener, 
 def test_recovery_passes_the_policies(network_policy):
     """A person names the act, so no fault is needed: pod and switches are read, the agent is asked, looks prove it."""
     recovery, kube = Recovery(network_policy), network_policy.kube
-    network_policy.wait_healthy(60)
+    recovery.wait_quiet()
     name = f"recover-{instance_of(OTHER)}-under-policy"
     told = {ACTION: "reset-audio", INSTANCE: instance_of(OTHER)}
     recovery.switch(recovery="on")

@@ -35,6 +35,7 @@ def recovery(deployment):
     recovery.switch(recovery="on")
     recovery.scale(REPLICAS)
     recovery.wait_switched("on")
+    recovery.wait_quiet()
     yield recovery
     recovery.switch(recovery="off")
     for pod in deployment.pods:

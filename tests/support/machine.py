@@ -27,7 +27,7 @@ def traces(cluster: str) -> set[str]:
         *(f"mount {line}" for line in _lines("cat", "/proc/self/mounts")),
         *(f"namespace {path.name}" for path in Path("/run/netns").glob("*")),
         *(f"link {path.name}" for path in Path("/sys/class/net").iterdir()),
-        *(f"cgroup {path}" for path in Path("/sys/fs/cgroup").glob("**/localkind-*")),
+        *(f"cgroup {path}" for path in _cgroups()),
         *(f"folder {path}" for folder in (STATE, RUN) for path in folder.glob("*")),
         *(f"folder {path}" for path in SHARED_FOLDERS if Path(path).exists()),
         *(f"process {words}" for words in _processes()),
@@ -36,6 +36,12 @@ def traces(cluster: str) -> set[str]:
     }
     others = _marks_of_others(cluster)
     return {trace for trace in found if MARKS.search(trace) and not any(mark.search(trace) for mark in others)}
+
+
+def _cgroups() -> list[str]:
+    """Return the cgroups of clusters; one that goes while it is walked through is another cluster's."""
+    walk = os.walk("/sys/fs/cgroup")
+    return [f"{folder}/{name}" for folder, names, _ in walk for name in names if name.startswith("localkind-")]
 
 
 def _lines(*command: str) -> list[str]:

@@ -94,10 +94,10 @@ class Recovery:
         return "\n".join([self.deployment.told(), *map(str, plans), *map(str, attempts)])
 
     def wait_quiet(self) -> None:
-        """Wait until no incident is open: one that is counts into the brakes until its hold-down is over."""
+        """Wait until no incident is open: a brake is one, and stands for 300 s after too many were ill at once."""
         self.deployment.wait_healthy(HEAL_SECONDS)
         self.kube.wait_until(
-            lambda: self.deployment.get("/api/incidents?state=open") == [], 240, "no open incident", told=self.told
+            lambda: self.deployment.get("/api/incidents?state=open") == [], 360, "no open incident", told=self.told
         )
 
     def heals(self, faults: dict[str, tuple[str, ...]], seconds: float = HEAL_SECONDS) -> dict[str, float]:
