@@ -1,12 +1,16 @@
-"""What contract tests share: a real decoy, started once for all tests that only look or that heal what they break."""
+"""What contract tests share: a real decoy, started once for all that only look or heal what they break; one attempt."""
 
 import os
 import shutil
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from attempts import Recovery, World
 from decoys import Decoy
+
+from jobs.health.recovery import Action
 
 
 def pytest_collection_modifyitems(items):
@@ -41,3 +45,17 @@ def decoy(_running_decoy):
     """Return a healthy decoy, and heal it after a test that failed or left it sick."""
     yield _running_decoy
     _running_decoy.heal()
+
+
+@pytest.fixture
+def world():
+    """Return a world in which all goes well until a test says otherwise."""
+    return World()
+
+
+@pytest.fixture
+def recovery(tmp_path, world):
+    """Return one booked attempt to reset a guest of that world."""
+    made = Recovery(tmp_path / "loco.db", world, action=Action.RESET_GUEST)
+    with closing(made.connection):
+        yield made

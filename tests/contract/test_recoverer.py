@@ -18,18 +18,6 @@ from jobs.store.connection import transaction
 from jobs.store.ledger import Ending
 
 
-@pytest.fixture
-def world():
-    return World()
-
-
-@pytest.fixture
-def recovery(tmp_path, world):
-    made = Recovery(tmp_path / "loco.db", world, action=Action.RESET_GUEST)
-    with closing(made.connection):
-        yield made
-
-
 def said_without_sleep(world):
     """Return what was asked for up to the act, each once in its order."""
     return list(dict.fromkeys(one for one in world.said if one != "sleep"))

@@ -4,10 +4,10 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from attempts import Recovery, World, assert_no_act, ended
+from attempts import assert_no_act, ended
 
 from jobs.errors import StoreLocked
-from jobs.health.recovery import Action, AttemptOutcome, AttemptState
+from jobs.health.recovery import AttemptOutcome, AttemptState
 from jobs.recovery.recoverer import LEAVE_SECONDS, WRITE_SECONDS
 
 # The first keeps a transaction from beginning, the second from being committed.
@@ -15,16 +15,10 @@ HOLDS = {"a writer": ("BEGIN IMMEDIATE",), "a reader": ("BEGIN", "SELECT * FROM 
 
 
 @pytest.fixture
-def world():
-    return World()
-
-
-@pytest.fixture
-def recovery(tmp_path, world):
-    made = Recovery(tmp_path / "loco.db", world, action=Action.RESET_GUEST)
-    made.connection.execute("PRAGMA busy_timeout = 0")
-    with closing(made.connection):
-        yield made
+def recovery(recovery):
+    """Return the attempt, which waits for nobody who keeps its store."""
+    recovery.connection.execute("PRAGMA busy_timeout = 0")
+    return recovery
 
 
 @pytest.fixture(params=HOLDS.values(), ids=HOLDS)

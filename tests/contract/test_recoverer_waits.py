@@ -21,18 +21,6 @@ from jobs.store.connection import BUSY_TIMEOUT_SECONDS, open_store, transaction
 from jobs.store.ledger import Ending
 
 
-@pytest.fixture
-def world():
-    return World()
-
-
-@pytest.fixture
-def recovery(tmp_path, world):
-    made = Recovery(tmp_path / "loco.db", world, action=Action.RESET_GUEST)
-    with closing(made.connection):
-        yield made
-
-
 def patience(seconds, **fields):
     return Patience(users_seconds=lambda _: seconds, verify_seconds=lambda _: 30.0, **fields)
 
