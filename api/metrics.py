@@ -18,12 +18,12 @@ from prometheus_client.registry import Collector
 
 from agent import __version__
 from agent.report import Block
-from api import measured
 from api.families import counter, gauge
 from api.fleet import Fleet, Standing
 from api.own_metrics import own_families
 from api.snapshot import Snapshot
 from api.volume import Volume
+from jobs.health import measured
 from jobs.health.model import Verdict
 from jobs.health.people import connected
 from jobs.health.recovery import Action, AttemptOutcome

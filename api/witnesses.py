@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from api.fleet import Standing
-from api.measured import SAYS_NOTHING
+from jobs.health.measured import SAYS_NOTHING
 from jobs.health.model import ConnectivityOutcome, ProbeOutcome, Verdict
 
 _WELL = {"healthy": True, "degraded": False, "unhealthy": False}

@@ -6,12 +6,13 @@ from html import escape
 from urllib.parse import quote
 
 from agent.report import HealthReport
-from api import charts, measured, prose
+from api import charts, prose
 from api.fleet import Standing
 from api.pages.document import moment, sign
 from api.pages.filters import node_of
 from api.pages.screen import screen
 from api.trends import Trend, percent, since
+from jobs.health import measured
 from jobs.health.model import FailureClass, Reason, Severity
 from jobs.health.people import connected
 from jobs.health.wording import fact, meaning

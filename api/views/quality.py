@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from agent.report import HealthReport
-from api import measured
 from api.fleet import Fleet, Source, Standing
 from api.instants import rfc3339, rfc3339_or_none
 from api.views.instances import kubernetes_of
 from api.views.recovery import recovery
+from jobs.health import measured
 from jobs.health.model import Connectivity, Evidence, FailureClass, Reason, Severity, Verdict
 from jobs.health.people import connected
 from jobs.health.wording import sentence

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
+from jobs.health import measured
 from jobs.health.model import Assessment, Connectivity, ProbeResult
 
 MINUTE_MS = 60_000
@@ -53,14 +54,9 @@ def start_of(at_ms: int, span_ms: int) -> int:
 
 
 def of_tick(probe: ProbeResult, assessment: Assessment, connectivity: Connectivity | None) -> Rollup:
-    """Return what one tick adds to its minute.
-
-    The legacy agent's frame rate and level are constants of its script, so they add nothing.
-    """
+    """Return what one tick adds to its minute."""
     report = probe.report
-    measured = report is not None and not report.is_legacy
-    frame_rate = report.video.estimated_frame_rate if report and measured and report.video else None
-    level = report.audio.estimated_level if report and measured and report.audio else None
+    frame_rate, level = measured.frame_rate(report), measured.audio_level(report)
     qemu_cpu = report.performance.qemu_cpu if report and report.performance else None
     latency = connectivity.latency_seconds if connectivity else None
     return Rollup(
